@@ -1,10 +1,24 @@
-"""What the name of an image topic says, as image_transport and image_proc name them."""
+"""Which names a topic can have, and what the name of an image topic says, as image_transport and image_proc name them."""
 
 import re
+from typing import Annotated
 
+from pydantic import AfterValidator
+
+# As rcl takes them, {node} and {ns} for those of the node included. rclpy's own check lets // and ~name pass.
+_NAME = re.compile(r"(~?/)?(?!\d)[\w{}]+(/(?!\d)[\w{}]+)*", re.ASCII)
 UNREAD_TRANSPORTS = ("compressedDepth", "theora", "ffmpeg", "zstd")
 _TRANSPORTS = ("compressed", *UNREAD_TRANSPORTS)
 _RECTIFIED = {"rect", "rectified", "undistorted", "undistort"}
+
+
+def _checked(name: str) -> str:
+    if name and _NAME.fullmatch(name) is None:  # none at all is refused by a key's least length
+        raise ValueError("expected the name of a topic, such as /front/image: letters, digits and _ between single /")
+    return name
+
+
+TopicName = Annotated[str, AfterValidator(_checked)]  # of a configuration, refused where ROS would not subscribe to it
 
 
 def words_of(name: str) -> list[str]:

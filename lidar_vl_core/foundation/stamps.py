@@ -3,6 +3,7 @@
 from typing import Protocol
 
 NS_PER_S = 1_000_000_000
+JUMP_NS = NS_PER_S  # stamps of one sender that go back further are of a clock that was set, not of late messages
 
 
 class Stamp(Protocol):

@@ -14,6 +14,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from lidar_vl_core.bags.writing.growing_bag import GrowingBag, Limits
+from lidar_vl_core.cameras.topic_names import TopicName
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_ros.messages.message_class import message_class
@@ -34,7 +35,7 @@ class RecorderParameters(Config):
         min_length=1,
         description="Recording to write, which must not exist yet: an .mcap file, or a folder for rosbag2",
     )
-    topics: tuple[str, ...] = Field((), min_length=1, description="Topics to record")
+    topics: tuple[TopicName, ...] = Field((), min_length=1, description="Topics to record")
     idle_s: float = Field(
         0.0,
         ge=0.0,

@@ -32,8 +32,7 @@ def topics_to_remember(
     """The topics that offline training needs: clouds, images with calibration, the sensor's motion. odometry_topic: or empty."""
     topics = {topic: RawTopic(CLOUD_TYPE, _SENSORS) for topic in cloud_topics}
     for camera in cameras.values():
-        kind = "CompressedImage" if camera.is_compressed else "Image"
-        topics[camera.topic] = RawTopic(f"sensor_msgs/msg/{kind}", _SENSORS)
+        topics[camera.topic] = RawTopic(camera.image_type, _SENSORS)
         topics[camera.calibration_topic] = RawTopic("sensor_msgs/msg/CameraInfo", _SENSORS)
     if odometry_topic:
         topics[odometry_topic] = RawTopic("nav_msgs/msg/Odometry", _SENSORS)

@@ -9,6 +9,7 @@ from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import String
 
+from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from lidar_vl_ros.health.camera_health import cameras_report
 from lidar_vl_ros.health.health import Health, Report
 from lidar_vl_ros.health.lifecycle_state import state_label
@@ -16,6 +17,7 @@ from lidar_vl_ros.health.memory_health import MemoryHealth
 from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.health.summary import SUMMARY_TOPIC, summary_text
 from lidar_vl_ros.health.verdicts import verdicts
+from lidar_vl_ros.messages.publishers import told_publishers
 from lidar_vl_ros.messages.qos import LATCHED
 
 _PERIOD_S = 1.0
@@ -78,7 +80,7 @@ class Diagnostics:
         if topic is not None and silent_s is not None:
             self._reporter.warn(
                 "silent",
-                f"no input for {silent_s:.0f} s: topic {topic}, {self._node.count_publishers(topic)} publishers. "
+                f"no input for {silent_s:.0f} s: topic {topic}, {told_publishers(self._node, topic, CLOUD_TYPE)}. "
                 "Remap ~/input/pointcloud to the LiDAR's topic, or check the driver.",
             )
 

@@ -3,15 +3,15 @@
 from pydantic import Field, model_validator
 
 from lidar_vl_core.cameras.synchronisation.camera_queue import CameraTiming
-from lidar_vl_core.cameras.topic_names import UNREAD_TRANSPORTS, image_base, is_rectified, transport_of
+from lidar_vl_core.cameras.topic_names import UNREAD_TRANSPORTS, TopicName, image_base, is_rectified, transport_of
 from lidar_vl_core.foundation.config import Config
 
 
 class CameraParameters(Config):
     """Parameters of one camera: cameras.NAME.topic and so on."""
 
-    topic: str = Field("", min_length=1, description="Topic of its images, raw or compressed")
-    info_topic: str = Field("", description="Topic of its camera_info; empty: camera_info beside the images")
+    topic: TopicName = Field("", min_length=1, description="Topic of its images, raw or compressed")
+    info_topic: TopicName = Field("", description="Topic of its camera_info; empty: camera_info beside the images")
     offset_s: float = Field(
         0.0, ge=-10.0, le=10.0, description="Stamp of the matching image minus the stamp of the cloud"
     )
@@ -36,6 +36,8 @@ class CameraParameters(Config):
             raise ValueError(
                 f"topic: expected raw or compressed images, found {self.topic}. Use {base} or {base}/compressed"
             )
+        if self.topic == self.calibration_topic:
+            raise ValueError(f"topic: expected the topic of the images, found that of their camera_info, {self.topic}")
         return self
 
     @property
@@ -47,6 +49,11 @@ class CameraParameters(Config):
     def is_compressed(self) -> bool:
         """Whether its images are sensor_msgs/CompressedImage."""
         return bool(transport_of(self.topic))
+
+    @property
+    def image_type(self) -> str:
+        """The message type of its images."""
+        return f"sensor_msgs/msg/{'CompressedImage' if self.is_compressed else 'Image'}"
 
     @property
     def is_rectified(self) -> bool:

@@ -9,6 +9,7 @@ from sensor_msgs.msg import PointCloud2
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.thinning import ThinnedCloud
 from lidar_vl_core.foundation.errors import BadPointCloud, BadTransform, without_numbers
+from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.geometry.transform_tree import TransformToCome
 from lidar_vl_core.sweeps.compensation import SweepCompensation
@@ -21,8 +22,7 @@ from lidar_vl_ros.inputs.lidar_parameters import LidarParameters
 from lidar_vl_ros.inputs.live_transforms import LiveTransforms
 from lidar_vl_ros.inputs.other_lidars import OtherLidars
 from lidar_vl_ros.inputs.patience import Patience
-
-_MOST_FRAMES = 16
+from lidar_vl_ros.messages.publishers import told_publishers
 
 
 class AssemblyParameters(Protocol):
@@ -50,11 +50,11 @@ class CloudAssembly:
         intensity_max: float | None,
     ) -> None:
         """open_reading: makes the reader for one LiDAR from its full scale of intensity. intensity_max: of the node's own topic."""
-        self._reporter, self._transforms, self._parameters = reporter, transforms, parameters
+        self._node, self._reporter, self._transforms, self._parameters = node, reporter, transforms, parameters
         self._others = OtherLidars(node, parameters.lidars)
         self._reading = open_reading(intensity_max)
         self._readings = {name: open_reading(lidar.intensity_max or None) for name, lidar in parameters.lidars.items()}
-        self._compensations: dict[str, SweepCompensation] = {}  # by frame, as drivers write times in ways of their own
+        self._compensation = SweepCompensation()
         self._health = {name: LidarHealth(lidar.topic, lidar.required) for name, lidar in parameters.lidars.items()}
         self._patience, self._came_not = Patience(), False  # with transforms of the newest times
 
@@ -93,9 +93,7 @@ class CloudAssembly:
         def moved(frame: str, now_ns: int, then_ns: int) -> RigidTransform:
             return self._transforms.T_now_then(frame, now_ns, then_ns, wait_until_s)
 
-        if len(self._compensations) > _MOST_FRAMES:
-            self._compensations.clear()
-        found = self._compensations.setdefault(cloud.frame_id, SweepCompensation()).compensated(cloud, moved)
+        found = self._compensation.compensated(cloud, moved)
         if found.problem is not None:
             self._came_not = self._came_not or isinstance(found.problem, TransformToCome)
             told = f"cloud of {cloud.frame_id} not compensated for motion: {without_numbers(found.problem)}"
@@ -110,8 +108,8 @@ class CloudAssembly:
         try:
             if message is None:
                 raise BadTransform(
-                    f"expected a cloud on {lidar.topic} within {lidar.tolerance_s} s of the input's, found none. "
-                    "Is it published, and stamped by the same clock?"
+                    f"expected a cloud on {lidar.topic} within {lidar.tolerance_s} s of the input's, found none from "
+                    f"{told_publishers(self._node, lidar.topic, CLOUD_TYPE)}. Is it published, and stamped by the same clock?"
                 )
             cloud = self._at_its_stamp(self._readings[name].cloud_of(message), wait_until_s)
             stamped = cloud.frame_id, cloud.stamp_ns

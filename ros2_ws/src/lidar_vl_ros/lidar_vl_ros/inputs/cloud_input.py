@@ -9,10 +9,10 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import PointCloud2
 
-from lidar_vl_core.foundation.stamps import stamp_ns
+from lidar_vl_core.foundation.stamps import JUMP_NS, stamp_ns
 from lidar_vl_ros.health.health import Health
 from lidar_vl_ros.health.reporter import Reporter
-from lidar_vl_ros.inputs.senders import JUMP_NS, Senders
+from lidar_vl_ros.inputs.senders import Senders
 from lidar_vl_ros.messages.qos import NEWEST_ONLY, subscription_events
 from lidar_vl_ros.messages.sequence_gaps import SequenceGaps
 

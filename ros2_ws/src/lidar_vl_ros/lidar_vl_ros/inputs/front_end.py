@@ -23,6 +23,7 @@ from lidar_vl_ros.health.camera_health import CameraHealth, told_in_a_line
 from lidar_vl_ros.health.health import OK, Report
 from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.inputs.sensor_frame import CloudViews
+from lidar_vl_ros.messages.publishers import told_publishers
 
 if TYPE_CHECKING:
     from lidar_vl_ros.inputs.cameras import Cameras
@@ -123,7 +124,7 @@ class FrontEnd:
                 self._reporter.warn(
                     f"silent {name}",
                     f"camera {name}: no image for {state.silent_s:.0f} s: topic {camera.topic}, "
-                    f"{self._node.count_publishers(camera.topic)} publishers. Clouds do not wait for it.",
+                    f"{told_publishers(self._node, camera.topic, camera.image_type)}. Clouds do not wait for it.",
                 )
             uncalibrated = "" if self._cameras.is_calibrated(name) else camera.calibration_topic
             yield f"camera {name}", self._health[name].report(state, camera.topic, uncalibrated)

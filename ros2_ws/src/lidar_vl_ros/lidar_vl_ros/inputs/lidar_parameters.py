@@ -2,13 +2,14 @@
 
 from pydantic import Field
 
+from lidar_vl_core.cameras.topic_names import TopicName
 from lidar_vl_core.foundation.config import Config
 
 
 class LidarParameters(Config):
     """Parameters of one additional LiDAR: lidars.NAME.topic and so on."""
 
-    topic: str = Field("", min_length=1, description="Topic of its clouds")
+    topic: TopicName = Field("", min_length=1, description="Topic of its clouds")
     tolerance_s: float = Field(
         0.1, gt=0.0, le=10.0, description="Largest time difference between its cloud and the input cloud it is added to"
     )

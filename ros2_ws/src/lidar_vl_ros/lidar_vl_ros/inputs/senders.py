@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lidar_vl_core.cameras.synchronisation.clouds_of_senders import MOST_SENDERS
+from lidar_vl_core.foundation.stamps import JUMP_NS
 from lidar_vl_ros.messages.sequence_gaps import UNNUMBERED
 
-JUMP_NS = 1_000_000_000  # stamps of one sender that go back further are of a clock that was set
 _LARGEST_GAP = 50  # messages in a row that a sender may lose and still be known again
 _FORGOTTEN_AFTER_NS = 10_000_000_000
 _PERIOD_NS = 100_000_000  # a message that is missing is as likely as a drift of so much

@@ -93,13 +93,15 @@ def _is_of_ros(node: Node, name: str) -> bool:
 def _refuse_names(settings: type[Config], unknown: Iterable[str], known: Iterable[str], origin: str) -> None:
     """Raise BadConfig for unknown names, saying which one may have been meant."""
     retired: dict[str, str] = getattr(settings, "retired", {})
-    maps, told = tuple(maps_of_names(settings)), []
+    known, maps, told = tuple(known), tuple(maps_of_names(settings)), []
     for name in sorted(unknown):
         of_names = next((each for each in maps if name == each or name.startswith(f"{each}.")), None)
         if name in retired:
             told.append(f"{name}: expected no parameter of this name, {retired[name]}")
         elif of_names is not None and name.count(".") < of_names.count(".") + 2:
             told.append(f"{name}: expected {of_names}.NAME.KEY")
+        elif any(each.startswith(f"{name}.") for each in known):
+            told.append(f"{name}: expected {name}.KEY")
         else:
             near = near_name(name, known)
             meant = "" if near is None else f" (did you mean {near}?)"

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from lidar_vl_core.boxes.limits import BoxLimits, BoxRules
+from lidar_vl_core.cameras.topic_names import TopicName
 from lidar_vl_core.clouds.ego_region import EgoBox
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_ros.parameters.fields import WHILE_CONFIGURED
@@ -74,7 +75,7 @@ class SegmentationTaskParameters(TaskParameters):
         description="Ensemble: images are encoded in the background, and each cloud uses the newest finished ones up to this "
         "age, where the sensor's motion is known; 0: each cloud waits for its own images",
     )
-    odometry_topic: str = Field(
+    odometry_topic: TopicName = Field(
         "",
         description="Topic of nav_msgs/Odometry with the sensor's motion; empty: /tf, if the ensemble needs it",
     )
@@ -133,7 +134,7 @@ class DetectionTaskParameters(TaskParameters):
     motion_max_wait_s: float = Field(
         0.05, ge=0.0, le=1.0, description="Longest wait for the transform at the newest sweep's time"
     )
-    odometry_topic: str = Field(
+    odometry_topic: TopicName = Field(
         "", description="Topic of nav_msgs/Odometry with the sensor's motion; empty: /tf, if sweeps are accumulated"
     )
 

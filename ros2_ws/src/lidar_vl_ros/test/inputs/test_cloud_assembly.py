@@ -4,6 +4,8 @@ from functools import partial
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lidar_vl_ros.detection_node import DetectionNode
 from lidar_vl_ros.health.health import ERROR, OK, WARN
 from lidar_vl_ros.health.lidar_health import LidarHealth
@@ -155,15 +157,26 @@ def test_of_a_lidar_the_nearest_cloud_is_taken_and_one_that_is_about_to_come_is_
     assert queue.nearest(0) is None
     assert not queue.nearer_is_to_come(100 * MS)  # it never spoke
     for number in range(6):
-        queue.add(number * 100 * MS, number)
-    assert queue.nearest(449 * MS).cloud == 4
-    assert queue.nearest(561 * MS) is None
-    assert not queue.nearer_is_to_come(480 * MS)
-    assert not queue.nearer_is_to_come(540 * MS)  # the next one comes at 600
-    assert queue.nearer_is_to_come(580 * MS)
-    assert not queue.nearer_is_to_come(700 * MS)  # it is silent
-    queue.add(100 * MS, "looped")
-    assert queue.nearest(500 * MS) is None
+        queue.add(S + number * 100 * MS, number)
+    assert queue.nearest(S + 449 * MS).cloud == 4
+    assert queue.nearest(S + 561 * MS) is None
+    assert not queue.nearer_is_to_come(S + 480 * MS)
+    assert not queue.nearer_is_to_come(S + 540 * MS)  # the next one comes at 600
+    assert queue.nearer_is_to_come(S + 580 * MS)
+    assert not queue.nearer_is_to_come(S + 700 * MS)  # it is silent
+    queue.add(S - 600 * MS, "looped")
+    assert queue.nearest(S + 500 * MS) is None
+
+
+@given(st.lists(st.integers(0, 15), min_size=1), st.integers(0, 15))
+def test_clouds_of_a_lidar_that_come_out_of_order_twice_or_without_a_stamp_drive_no_other_away(times, asked):
+    queue = LidarQueue(S)
+    for number, time in enumerate(times):
+        queue.add(S + time * 30 * MS, number)
+        queue.add(0, "without a stamp")
+    nearest = min(times, key=lambda time: (abs(time - asked), time))
+    last_of_that_time = max(number for number, time in enumerate(times) if time == nearest)
+    assert queue.nearest(S + asked * 30 * MS) == (S + nearest * 30 * MS, last_of_that_time)
 
 
 def test_a_lidar_is_told_of_by_what_happened_since_the_last_report():

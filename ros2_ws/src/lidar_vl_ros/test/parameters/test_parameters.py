@@ -86,6 +86,10 @@ def test_every_wrong_value_is_refused_by_name_with_what_was_found(context, setti
         ("model", "", "text that is not empty"),
         ("extra_fields", "ring", "a list"),
         ("cameras.front.topic", "", "text that is not empty"),
+        ("cameras.front.topic", "/front image", "the name of a topic"),
+        ("cameras.front.info_topic", "/1st/camera_info", "the name of a topic"),
+        ("lidars.left.topic", "/left//points", "the name of a topic"),
+        ("odometry_topic", "/odom/", "the name of a topic"),
         ("cameras.front.tolerance_s", 0.0, "above 0"),
         ("cameras.front.offset_s", "late", "a number"),
         ("cameras.front.required", 1, "true or false"),
@@ -133,6 +137,13 @@ def test_whether_images_are_rectified_and_where_the_calibration_comes_can_be_sai
     node = _node(context, SegmentationParameters, given)
     camera = ros_parameters.read(node, SegmentationParameters).cameras["front"]
     assert (camera.is_rectified, camera.calibration_topic) == (False, "/c")
+    node.destroy_node()
+
+
+def test_the_topic_of_a_camera_info_is_not_one_of_images(context):
+    node = _node(context, SegmentationParameters, {"cameras.front.topic": "/front/camera_info"})
+    with pytest.raises(BadConfig, match="expected the topic of the images, found that of their camera_info"):
+        ros_parameters.read(node, SegmentationParameters)
     node.destroy_node()
 
 
@@ -218,6 +229,8 @@ def test_what_stands_below_the_name_of_a_task_is_that_task_s_and_the_rest_is_bot
         (SegmentationParameters, {"cameras.front.tolerence_s": 0.1}, "(did you mean cameras.front.tolerance_s?)"),
         (SegmentationParameters, {"cameras.front": "/front/image"}, "cameras.front: expected cameras.NAME.KEY"),
         (SegmentationParameters, {"cameras": ["/front/image"]}, "cameras: expected cameras.NAME.KEY"),
+        (SegmentationParameters, {"black_box": "/data"}, "black_box: expected black_box.KEY"),
+        (PerceptionParameters, {"segmentation": "demo"}, "segmentation: expected segmentation.KEY"),
         (DetectionParameters, {"classes.car": 0.5}, "classes.car: expected classes.NAME.KEY"),
         (DetectionParameters, {"classes.car.score": 0.5}, "(did you mean classes.car.min_score?)"),
         (PlayerParameters, {"bga": "drive.mcap"}, "(did you mean bag?)"),
