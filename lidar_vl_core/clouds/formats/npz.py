@@ -33,8 +33,13 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     if name.lower() == "xyz_world":
         xyz_m = _pose_of(path).inverse().apply(xyz_m.astype(np.float64))
     columns: dict[str, np.ndarray] = {
-        key: values.reshape(-1) for key, values in arrays.items() if values.shape == shape
+        key: values.reshape(-1) for key, values in arrays.items() if values.shape in (shape, (*shape, 1))
     }
+    if (strange := intensity_name(arrays)) and strange not in columns:
+        raise BadCloudFile(
+            f"{path}: {strange}: expected one number for each of {shape} points, found {arrays[strange].shape}. "
+            "Save it in their shape, or rename it."
+        )
     _require_numbers(path, columns)
     if flat.shape[1] > 3 and intensity_name(columns) is None:
         columns["intensity"] = flat[:, 3]
@@ -84,7 +89,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         return load_plain_arrays(path, MAX_UNPACKED_BYTES)
     except ValueError as error:
         raise BadCloudFile(
-            f"{path}: expected an .npz of plain arrays, found: {str(error)[:200]}. Save it again."
+            f"{path}: expected an .npz of plain arrays, found: {str(error)[:200].rstrip('.')}. Save it again."
         ) from error
 
 

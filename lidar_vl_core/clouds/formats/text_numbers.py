@@ -14,6 +14,7 @@ _WINDOWS_INF = re.compile(rb"([+-]?)\d\.#INF\d*", re.IGNORECASE)
 _WINDOWS_NAN = re.compile(rb"[+-]?(\d\.#\w+|nan\(\w*\))", re.IGNORECASE)
 _GRAIN = 1e-3
 _BLOCK_BYTES = 1 << 20
+_SHOWN = 80  # bytes of a word
 _MAX_WORD_BYTES = 1 << 14
 
 
@@ -67,7 +68,17 @@ def _numbers_of_words(path: Path, words: Sequence[bytes]) -> np.ndarray:
     try:
         return np.array(words, np.float64)
     except ValueError as error:
-        raise BadCloudFile(f"{path}: expected numbers, found {str(error)[:80]}. The file is damaged.") from error
+        found = next((word for word in words if not _is_number(word)), b"something else")
+        shown = str(found[:_SHOWN], "ascii", "backslashreplace")
+        raise BadCloudFile(f"{path}: expected numbers, found {shown!r}. The file is damaged.") from error
+
+
+def _is_number(word: bytes) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def as_declared(numbers: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -122,6 +122,9 @@ HOSTILE = {
     "a name twice.npz": npz([("xyz_m", XYZ), ("xyz_m", XYZ)]),
     "thousands of members.npz": npz([("xyz_m", XYZ)] + [(f"a{k}", b"") for k in range(3000)]),
     "a bomb.npz": npz([("xyz_m", npy(described("(25000000, 3)"), bytes(300_000_000)))]),
+    "an intensity of another shape.npz": saved(xyz_m=np.ones((4, 3)), intensity=np.ones((4, 4))),
+    "an intensity for fewer points.npz": saved(xyz_m=np.ones((4, 3)), Reflectivity=np.ones(3)),
+    "a word among numbers.pcd": pcd(b"1 2 3 4 VIEWPOINT 6"),
     "words as intensity.npz": saved(xyz_m=np.ones((4, 3)), intensity=np.array(["0.5"] * 4, "S")),
     "complex intensity.npz": saved(xyz_m=np.ones((4, 3)), intensity=np.ones(4, complex)),
     "dates as intensity.npz": saved(xyz_m=np.ones((4, 3)), intensity=np.zeros(4, "M8[s]")),
@@ -246,3 +249,14 @@ def test_the_name_of_a_field_does_not_steer_the_terminal(tmp_path):
     remarks = cloud_files.read_cloud_file(tmp_path / "a.npz").remarks
     assert "x1b[2J" in remarks[0]
     assert all(remark.isprintable() for remark in remarks)
+
+
+def test_a_word_among_numbers_is_shown(tmp_path):
+    (tmp_path / "a.pcd").write_bytes(pcd(b"1 2 3 4 1.#QNAN \x1b[2J"))
+    with pytest.raises(BadCloudFile, match=r"expected numbers, found '\\x1b\[2J'\. The file is damaged"):
+        read_cloud(tmp_path / "a.pcd")
+
+
+def test_an_intensity_stored_as_a_column_is_read(tmp_path):
+    (tmp_path / "a.npz").write_bytes(saved(xyz_m=np.ones((4, 3)), intensity=np.full((4, 1), 0.5)))
+    assert read_cloud(tmp_path / "a.npz").intensity.tolist() == [0.5] * 4
