@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 _MOST_NUMBERS = 1 << 29  # of a tensor: 2 GB of float32, more than a protobuf holds
+_MOST_MESSAGES = 1_000_000  # of any kind in a file; the packaged models have some hundred
 _MOST_FUNCTIONS = 4096
 _MOST_NODES = 1_000_000  # once all functions are written out
 _EXPORT_AGAIN = "Export it again."
@@ -38,11 +39,14 @@ def require_sound_model(model: "onnx.ModelProto", origin: str) -> None:
     import onnx
     from onnx import defs
 
-    for tensor in _messages(model, onnx.TensorProto):
-        _require_inside(tensor, origin)
-        _require_filled(tensor, origin)
-    for sparse in _messages(model, onnx.SparseTensorProto):
-        _require_sizes(sparse.values.name, sparse.dims, origin)
+    for number, message in enumerate(_messages(model)):
+        if number == _MOST_MESSAGES:
+            raise _bad(origin, f"at most {_MOST_MESSAGES} nodes, values and attributes", "more")
+        if isinstance(message, onnx.TensorProto):
+            _require_inside(message, origin)
+            _require_filled(message, origin)
+        elif isinstance(message, onnx.SparseTensorProto):
+            _require_sizes(message.values.name, message.dims, origin)
     for owner in (model, *model.functions):
         versions = [each.version for each in owner.opset_import if each.domain in ("", "ai.onnx")]
         if any(not 1 <= version <= defs.onnx_opset_version() for version in versions):
@@ -78,15 +82,14 @@ def require_bounded_values(model: "onnx.ModelProto", origin: str) -> None:
             raise _bad(origin, f"values of at most {_MOST_NUMBERS} numbers", f"{value.name} {sizes}")
 
 
-def _messages(root: "Message", kind: "type[Message]") -> Iterator["Message"]:
-    """Every message of a kind inside another, however deep: in branches, loops, functions, attributes, training."""
+def _messages(root: "Message") -> Iterator["Message"]:
+    """A message and all inside it, however deep: in branches, loops, functions, attributes, training."""
     from google.protobuf.message import Message
 
     waiting: list[Message] = [root]
     while waiting:
         message = waiting.pop()
-        if isinstance(message, kind):
-            yield message
+        yield message
         for field, value in message.ListFields():
             if field.message_type is not None:
                 waiting.extend([value] if isinstance(value, Message) else value)
@@ -136,7 +139,7 @@ def _require_bounded_functions(model: "onnx.ModelProto", origin: str) -> None:
 
     calls = {
         (function.domain, function.name, function.overload): [
-            _key(node) for node in _messages(function, onnx.NodeProto)
+            _key(node) for node in _messages(function) if isinstance(node, onnx.NodeProto)
         ]
         for function in model.functions
     }
@@ -152,7 +155,7 @@ def _require_bounded_functions(model: "onnx.ModelProto", origin: str) -> None:
         if not ready:
             raise _bad(origin, "functions that do not call themselves", sorted(calls.keys() - sizes.keys()))
         sizes |= {key: sum(sizes.get(one, 1) for one in calls[key]) for key in ready}
-    total = sum(sizes.get(_key(node), 1) for node in _messages(model.graph, onnx.NodeProto))
+    total = sum(sizes.get(_key(node), 1) for node in _messages(model.graph) if isinstance(node, onnx.NodeProto))
     if total > _MOST_NODES:
         raise _bad(origin, f"at most {_MOST_NODES} operators after functions are inlined", total)
 

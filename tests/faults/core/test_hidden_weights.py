@@ -120,6 +120,13 @@ def test_what_would_grow_without_a_bound_is_refused_before_it_does(model, told):
         require_encoder(model.SerializeToString(), {"tokens"}, {"embeddings"}, "text_encoder.onnx")
 
 
+def test_a_file_of_more_messages_than_any_model_has_is_refused(monkeypatch):
+    monkeypatch.setattr("lidar_vl_core.sparse_model.model_file._MOST_MESSAGES", 100)
+    values = [helper.make_tensor_value_info(f"v{number}", TensorProto.FLOAT, [1]) for number in range(30)]
+    with pytest.raises(BadModelPackage, match="at most 100 nodes, values and attributes, found more"):
+        require_encoder(encoder(value_info=values).SerializeToString(), {"tokens"}, {"embeddings"}, "text_encoder.onnx")
+
+
 def test_a_sound_encoder_with_branches_and_functions_is_accepted():
     body = function([helper.make_node("Identity", ["x"], ["y"])], "f")
     twice = function([helper.make_node("f", ["x"], ["y"], domain="own")], "g")
