@@ -19,6 +19,7 @@ from lidar_vl_core.foundation.errors import BadBag, BadConfig
 
 _PIECE_BYTES = 1 << 20
 _ZSTD_HEAD_BYTES = 18
+_SHOWN = 20  # missing files
 
 
 class BagFile(Protocol):
@@ -132,7 +133,8 @@ def _from_metadata(folder: Path) -> BagParts:
             storage_files(folder), [f"{note}: the files are read in name order. Recreate it with `ros2 bag reindex`."]
         )
     # Old versions wrote the folder into the path; only files of this folder are ever opened.
-    listed = [folder / re.split(r"[/\\]", name)[-1] for name in names]
+    last = [re.split(r"[/\\]", name)[-1] for name in names]
+    listed = [folder / name for name in dict.fromkeys(name.removesuffix(".zstd") for name in last)]  # no file twice
     present = {name: found for name in listed if (found := _packed_or_not(name)) is not None}
     if not present:
         named = ", ".join(name.name for name in listed[:3]) or "no file"
@@ -145,7 +147,8 @@ def _from_metadata(folder: Path) -> BagParts:
         for name in listed
         if name not in present
     ]
-    return BagParts(list(present.values()), warnings)
+    more = [f"{folder.name}: and {len(warnings) - _SHOWN} more files are missing."] if len(warnings) > _SHOWN else []
+    return BagParts(list(present.values()), warnings[:_SHOWN] + more)
 
 
 def _packed_or_not(path: Path) -> Path | None:

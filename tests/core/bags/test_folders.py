@@ -197,3 +197,19 @@ def test_a_camera_that_no_transform_places_is_not_promised(tmp_path):
     assert found["replay"] == "clouds of /lidar/points, without camera images"
     assert "camera front: the recording does not say where front_optical is in lidar" in found["warnings"][0]
     assert inspection(write_drive(tmp_path / "b.mcap", drive()))["replay"] == "clouds of /lidar/points with 1 camera"
+
+
+def test_a_file_that_metadata_name_in_several_ways_is_read_once(tmp_path):
+    write(tmp_path / "a.mcap", rows())
+    (tmp_path / "a.mcap.zstd").write_bytes(zstandard.compress((tmp_path / "a.mcap").read_bytes()))
+    metadata(tmp_path, ["a.mcap", "a.mcap.zstd", "./a.mcap", "run/a.mcap"])
+    assert read(tmp_path) == (rows(), [])
+
+
+def test_of_endless_missing_files_the_first_are_named_and_the_rest_counted(tmp_path):
+    write(tmp_path / "a.mcap", rows())
+    metadata(tmp_path, ["a.mcap", *(f"b{number}.mcap" for number in range(50))])
+    found, warnings = read(tmp_path)
+    assert found == rows()
+    assert len(warnings) == 21
+    assert warnings[-1] == f"{tmp_path.name}: and 30 more files are missing."
