@@ -12,8 +12,13 @@ from lidar_vl_core.bags.messages import BagMessage, Topic
 from lidar_vl_core.bags.parts import BagFile, bag_parts, open_part
 from lidar_vl_core.bags.unpacking import Allowance, DamagedRecordError, OverBudgetError
 from lidar_vl_core.foundation.errors import BadBag, BadRequest, LidarVlError, one_line
-from lidar_vl_core.foundation.message_types import RAW_LIDAR_TYPES, advice, full_type_name
+from lidar_vl_core.foundation.message_types import CLOUD_TYPE, RAW_LIDAR_TYPES, advice, full_type_name
+from lidar_vl_core.foundation.vision_messages import DETECTIONS_TYPE
 
+_CHOICE = {
+    CLOUD_TYPE: "Choose one by --cloud-topic, or in a configuration by cloud_topic.",
+    DETECTIONS_TYPE: "Choose one by --box-topic, or in a configuration by box_topic.",
+}
 _BROUGHT_BY_FILES = (AttributeError, EOFError, MemoryError, RecursionError, struct.error)
 
 
@@ -103,7 +108,7 @@ class BagReader:
             return fitting[0]
         if fitting:
             raise BadRequest(
-                f"{self.path}: expected one topic of {type_name}, found {_listed(fitting)}. Say which one to use."
+                f"{self.path}: expected one topic of {type_name}, found {_listed(fitting)}. {_CHOICE.get(type_name, 'Name one of them.')}"
             )
         raw = sorted({topic.type for topic in self.topics if topic.type in RAW_LIDAR_TYPES})
         present = _listed(f"{topic.name} ({topic.type or 'no type'})" for topic in self.topics)

@@ -6,7 +6,7 @@ import numpy as np
 
 from lidar_vl_core.clouds.colours import rgb_of_columns
 from lidar_vl_core.clouds.formats.fields import colour_names, intensity_name, position_names, time_name
-from lidar_vl_core.clouds.intensity import IntensityScale, full_scale, is_full_scale, scaled_intensity, usual_largest
+from lidar_vl_core.clouds.intensity import IntensityScale, dark_told, full_scale, is_full_scale, scaled_intensity
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2_header import (
     MAX_POINTS,
@@ -16,6 +16,7 @@ from lidar_vl_core.clouds.point_cloud2_header import (
     integer,
     refuse_overlap,
 )
+from lidar_vl_core.clouds.sweep_statistics import frame_doubts
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.foundation.stamps import NS_PER_S
 
@@ -24,7 +25,6 @@ _MOST_NOTES = 20
 _FAR_M = 2.0**14  # float32 holds places up to here to 1 mm
 _LARGEST_M = 1e9  # no place on Earth, in any projection
 _SAMPLE = 1000  # points that tell where a cloud is
-_DARK = 1 / 16  # of full scale
 
 
 class CloudDecoder:
@@ -51,10 +51,11 @@ class CloudDecoder:
         self._extra_fields, self._colours, self._times = tuple(extra_fields), colours, times
         self._intensity_max, self._max_points = intensity_max, max_points
         self._notes: dict[str, str] = {}  # by kind
+        self._doubted = False
 
     @property
     def notes(self) -> list[str]:
-        """Oddities of the clouds so far, each once: fields left out, no intensity, far coordinates."""
+        """Oddities of the clouds so far, each once: fields left out, no intensity, far coordinates, a frame that is not metres with z up."""
         return list(self._notes.values())
 
     def look_at(self, messages: Iterable[object]) -> None:
@@ -92,7 +93,7 @@ class CloudDecoder:
         if any(origin_m):
             self._note("origin", _far_told(origin_m))
         stamp_ns, frame_id = _stamp_and_frame(message)
-        return PointCloud(
+        cloud = PointCloud(
             xyz_m=xyz_m,
             intensity=self._intensity(header, intensity),
             stamp_ns=stamp_ns,
@@ -101,6 +102,8 @@ class CloudDecoder:
             in_sensor_frame=not any(origin_m),
             origin_m=origin_m,
         )
+        self._doubt(cloud)
+        return cloud
 
     def _decide(self, headers: Sequence[CloudHeader]) -> None:
         """By the first field of an intensity's name that is not 0 throughout."""
@@ -115,15 +118,17 @@ class CloudDecoder:
             names.remove(name)
 
     def _tell_if_dark(self, raw: np.ndarray) -> None:
-        scale = self.scale
-        if scale is not None and self._intensity_max is None and scale.largest > 255 and len(raw):
-            usual = usual_largest(raw)
-            if usual < _DARK * scale.largest:
-                self._note(
-                    "dark",
-                    f"intensity: {scale}, but 95 % of the first values are below {usual:g}, dark for a network. "
-                    "Give intensity_max if the sensor's full scale is lower.",
-                )
+        if self.scale is not None and self._intensity_max is None:
+            told = dark_told(raw, self.scale.largest, "intensity_max")
+            if told is not None:
+                self._note("dark", f"intensity: field {self.scale.field}, {told}")
+
+    def _doubt(self, cloud: PointCloud) -> None:
+        """Look once, at the first cloud with points, whether its frame can be as everybody below expects it."""
+        if not self._doubted and cloud.has_return().any():
+            self._doubted = True
+            for doubt in frame_doubts(cloud):
+                self._note("frame", doubt)
 
     def _intensity_field(self, header: CloudHeader) -> CloudField | None:
         name = intensity_name(_single(header)) if self.scale is None else self.scale.field

@@ -1,4 +1,4 @@
-"""Single point cloud files: .bin of any columns, .pcd, .ply and .npz in; labelled .npz, .pcd, .ply and .label out."""
+"""Single point cloud files: .bin of any columns, .pcd, .ply, .npz and .npy in; labelled .npz, .pcd, .ply and .label out."""
 
 import re
 import warnings
@@ -11,7 +11,7 @@ import numpy as np
 from lidar_vl_core.clouds.cloud_of_fields import Origin, cloud_of_fields
 from lidar_vl_core.clouds.colours import cloud_rgb
 from lidar_vl_core.clouds.formats.bin_file import read_bin
-from lidar_vl_core.clouds.formats.npz import read_npz
+from lidar_vl_core.clouds.formats.npz import read_npy, read_npz
 from lidar_vl_core.clouds.formats.size_limits import MAX_FILE_BYTES
 from lidar_vl_core.clouds.intensity import is_full_scale
 from lidar_vl_core.clouds.pcd import pcd_bytes, read_pcd
@@ -21,8 +21,20 @@ from lidar_vl_core.clouds.point_cloud2 import encode_labelled
 from lidar_vl_core.foundation.errors import BadCloudFile, BadRequest, LidarVlError, one_line
 from lidar_vl_core.foundation.files import atomic_writer, write_bytes
 
-READABLE = (".bin", ".pcd.bin", ".pcd", ".ply", ".npz")
+READABLE = (".bin", ".pcd.bin", ".pcd", ".ply", ".npz", ".npy")
 WRITABLE = (".npz", ".pcd", ".ply", ".label")
+_SCANS, _TEXTS, _PACKED = (
+    (".las", ".laz", ".e57"),
+    (".csv", ".txt", ".xyz", ".pts", ".asc"),
+    (".gz", ".zst", ".zip", ".tar"),
+)
+_CONVERSIONS = {
+    **dict.fromkeys(_SCANS, "Convert it to .ply, for example with CloudCompare."),
+    **dict.fromkeys(
+        _TEXTS, "Read its columns in Python and save them: np.savez('cloud.npz', xyz=xyz, intensity=intensity)."
+    ),
+    **dict.fromkeys(_PACKED, "Unpack it."),
+}
 _MAX_HEADER_BYTES = 1 << 16
 _KNOWN_BINS = (("x", "y", "z", "intensity"), ("x", "y", "z", "intensity", "ring"))  # KITTI's; nuScenes' .pcd.bin
 _ORIGIN_LINE = re.compile(rb"^comment +origin_m +(\S+) +(\S+) +(\S+)\s*$", re.MULTILINE)
@@ -60,7 +72,8 @@ def read_cloud_file(
     suffix = path.suffix.lower()
     if suffix not in READABLE:
         raise BadCloudFile(
-            f"{path}: expected a name ending in {', '.join(READABLE)}, found {path.suffix or 'none'}. Convert it."
+            f"{path}: expected a name ending in {', '.join(READABLE)}, found {path.suffix or 'none'}. "
+            f"{_CONVERSIONS.get(suffix, 'Convert it to one of these.')}"
         )
     if columns is not None and suffix != ".bin":
         raise BadCloudFile(f"{path}: columns: expected a .bin, found {suffix}, which names its own. Leave them out.")
@@ -136,6 +149,8 @@ def _fields_and_origin(path: Path, suffix: str, columns: Sequence[str] | None) -
     if suffix == ".npz":
         fields = read_npz(path)
         return fields, _origin(fields.pop("origin_m", np.zeros(3)))
+    if suffix == ".npy":
+        return read_npy(path), (0.0, 0.0, 0.0)
     with path.open("rb") as file:
         line = _ORIGIN_LINE.search(file.read(_MAX_HEADER_BYTES))
     return read_ply(path), _origin(np.array(line.groups() if line else (0, 0, 0)))

@@ -8,8 +8,9 @@ import numpy as np
 from lidar_vl_core.clouds.colours import rgb_of_columns
 from lidar_vl_core.clouds.formats.fields import colour_names, intensity_name, position_names
 from lidar_vl_core.clouds.formats.size_limits import MAX_POINTS
-from lidar_vl_core.clouds.intensity import full_scale, scaled_intensity
+from lidar_vl_core.clouds.intensity import dark_told, full_scale, scaled_intensity
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.clouds.sweep_statistics import frame_doubts
 from lidar_vl_core.foundation.errors import BadCloudFile
 
 _FAR_M = 2.0**14  # float32 holds places up to here to 1 mm
@@ -47,7 +48,7 @@ def cloud_of_fields(
     cloud = PointCloud(
         xyz_m, intensity, 0, "", extra, origin_m=(x, y, z), in_sensor_frame=not any(shift_m) and not any(told_m)
     )
-    return cloud, remarks
+    return cloud, remarks + frame_doubts(cloud)
 
 
 def _near_origin(columns: list[np.ndarray]) -> tuple[np.ndarray, Origin]:
@@ -102,7 +103,10 @@ def _take_intensity(
         remarks.append(f"took {name} as the intensity (also found: {', '.join(further)}).")
     if not filled and points:
         remarks.append(f"the intensity field {name} has no value above 0.")
-    return scaled_intensity(rest.pop(name), intensity_max or scales[name] or 1.0)
+    raw, largest = rest.pop(name), intensity_max or scales[name] or 1.0
+    if intensity_max is None and (dark := dark_told(raw, largest, "--intensity-max")) is not None:
+        remarks.append(f"the intensity field {name}: {dark}")
+    return scaled_intensity(raw, largest)
 
 
 def _intensity_fields(rest: Fields) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _FULL_SCALES = (1.0, 255.0, 65535.0)  # what drivers give: fractions, and numbers of 8 and of 16 bits
+_DARK = 1 / 16  # of full scale
 _QUANTILE = 0.95  # of the values above 0: a reflector that outshines the scale is a few points of a sweep
 
 
@@ -70,3 +71,17 @@ def scaled_intensity(raw: np.ndarray, largest: float) -> np.ndarray:
 def normalise_intensity(raw: np.ndarray) -> np.ndarray:
     """Intensity in 0..1 of a single cloud, by its own `full_scale`. raw: any number type and shape."""
     return scaled_intensity(raw, full_scale(raw) or 1.0)
+
+
+def dark_told(raw: np.ndarray, largest: float, how: str) -> str | None:
+    """A sentence for people where these values are few steps of a judged scale of 16 bits; None elsewhere.
+
+    how: what sets the full scale, such as `--intensity-max`.
+    """
+    usual = usual_largest(raw)
+    if largest <= 255 or usual >= _DARK * largest or usual == 0.0:
+        return None
+    return (
+        f"{largest:g} becomes 1, but 95 % of the first values are below {usual:g}, dark for a network. "
+        f"Give {how} if the sensor's full scale is lower."
+    )

@@ -18,6 +18,13 @@ STATISTICS = {  # name -> what people call it
 }
 _MOST_POINTS = 20_000  # quantiles of so many, evenly spaced, are those of all
 _SECTORS = 72
+_METRES = (
+    0.1,
+    200.0,
+)  # half of a sweep's points are farther than the first and nearer than the second, whatever the sensor
+_NEAR_M, _LEVEL_M = 25.0, 0.2
+_OWN_VEHICLE_M = 2.5  # its roof is as level as a ground
+_LEAST_NEAR = 500  # fewer points show no ground
 
 
 def sweep_statistics(cloud: PointCloud) -> dict[str, float]:
@@ -33,7 +40,7 @@ def sweep_statistics(cloud: PointCloud) -> dict[str, float]:
     range_m, elevation_deg = np.hypot(level_m, z), np.degrees(np.arctan2(z, level_m))
     near, median, far = np.quantile(range_m, (0.1, 0.5, 0.9))
     low, high = np.quantile(elevation_deg, (0.01, 0.99))
-    close = z[level_m < 25.0]
+    close = z[level_m < _NEAR_M]
     sector = ((np.arctan2(y, x) / (2 * np.pi) + 0.5) * _SECTORS).astype(int) % _SECTORS
     return {
         "points": float(len(xyz_m)),
@@ -47,3 +54,49 @@ def sweep_statistics(cloud: PointCloud) -> dict[str, float]:
         "mean_intensity": float(intensity.mean()),
         "no_intensity": float(np.mean(intensity == 0.0)),
     }
+
+
+def frame_doubts(cloud: PointCloud) -> list[str]:
+    """Sentences for people where a sweep cannot be in metres, or looks upside down; none for a scene in a frame of its own."""
+    xyz_m = cloud.xyz_m[cloud.has_return()]
+    if len(xyz_m) < _LEAST_NEAR or not cloud.in_sensor_frame:
+        return []
+    xyz_m = xyz_m[:: 1 + (len(xyz_m) - 1) // _MOST_POINTS].astype(np.float64)
+    median_m = float(np.median(np.linalg.norm(xyz_m, axis=1)))
+    if not _METRES[0] <= median_m <= _METRES[1]:
+        side = "nearer" if median_m < _METRES[0] else "farther"
+        return [
+            f"coordinates: expected metres from the sensor, found half of the points {side} than {_told(median_m)} m. "
+            "Divide millimetres by 1000, centimetres by 100; move map coordinates into the sensor's frame."
+        ]
+    level_m = np.hypot(xyz_m[:, 0], xyz_m[:, 1])
+    height_m = _ground_overhead_m(xyz_m[(level_m > _OWN_VEHICLE_M) & (level_m < _NEAR_M), 2])
+    if height_m is None:
+        return []
+    return [
+        f"coordinates: expected z up, found what looks like the ground {height_m:.1f} m above the sensor and all else below it. "
+        "If the sensor is mounted upside down, turn its points: x, -y, -z."
+    ]
+
+
+def _told(metres: float) -> str:
+    return f"{metres:,.0f}" if metres > 1 else f"{metres:.2g}"
+
+
+def _ground_overhead_m(z_m: np.ndarray) -> float | None:
+    """Height of the ground of a sweep turned upside down; None for others. z_m: (N,) heights of points near the sensor.
+
+    The densest level lies above the sensor, nearly nothing above it, and no level far below is half as dense, as a floor under
+    a ceiling would be.
+    """
+    if len(z_m) < _LEAST_NEAR:
+        return None
+    level, counts = np.unique(np.floor(z_m / _LEVEL_M).astype(np.int64), return_counts=True)
+    densest = int(counts.argmax())
+    height_m = (level[densest] + 0.5) * _LEVEL_M
+    beyond, within = np.count_nonzero(z_m > height_m + 0.5), np.count_nonzero(z_m < height_m - 0.5)
+    floor = counts[level * _LEVEL_M < height_m - 1.0].max(initial=0)
+    overhead = (
+        height_m > 0.3 and counts[densest] > len(z_m) / 10 and 4 * beyond < within and 2 * floor < counts[densest]
+    )
+    return float(height_m) if overhead else None

@@ -41,7 +41,7 @@ def add_cloud_commands(commands: "argparse._SubParsersAction[CommandLine]") -> N
     detect.set_defaults(run=_detect)
 
     query = commands.add_parser("query", help="heat map of how well each point matches a text, seen from above")
-    query.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd .ply or .npz")
+    query.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd .ply .npz or .npy")
     query.add_argument("text", metavar="TEXT", help='what to look for, such as "fallen tree"')
     query.add_argument(
         "--negative",
@@ -57,7 +57,7 @@ def add_cloud_commands(commands: "argparse._SubParsersAction[CommandLine]") -> N
 
 
 def _add_cloud(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd .ply or .npz")
+    parser.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd .ply .npz or .npy")
     add_model(parser)
 
 

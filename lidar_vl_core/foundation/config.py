@@ -1,6 +1,7 @@
 """Typed configurations: pydantic models from YAML and overrides; unknown, repeated and mistyped keys are refused. Reads files."""
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -89,11 +90,21 @@ def load_config(model: type[ConfigT], path: Path, overrides: dict[str, Any] | No
 
 
 def load_overridden(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Read a YAML mapping in which `overrides` win; dotted names reach into nested mappings and lists."""
+    """Read a YAML mapping in which `overrides` win; dotted names reach into nested mappings and lists, `~/` into the home folder."""
     content = load_yaml(path)
     for name, value in overrides.items():
         override(content, name, value, path)
-    return content
+    expanded: dict[str, Any] = home_expanded(content)
+    return expanded
+
+
+def home_expanded(value: Any) -> Any:  # noqa: ANN401
+    """The same values with every text that begins with `~/` as a path below the home folder, as a shell reads it."""
+    if isinstance(value, dict):
+        return {name: home_expanded(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [home_expanded(each) for each in value]
+    return os.path.expanduser(value) if isinstance(value, str) and value.startswith("~/") else value
 
 
 def load_named(model: type[ConfigT], folder: Path, name: str, kind: str) -> ConfigT:

@@ -1,5 +1,6 @@
 """Model packages: a folder with exactly the files its manifest lists, each verified by its hash. Touches the disk."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -145,7 +146,7 @@ def _verified_package(path: Path) -> ModelPackage:
 
 
 def _find(name_or_path: str | Path) -> Path:
-    name = str(name_or_path)
+    name = os.path.expanduser(name_or_path)  # launch files and parameters reach no shell
     if name and Path(name).is_dir():
         return Path(name)
     if name in packaged_models():

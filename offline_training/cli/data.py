@@ -68,12 +68,12 @@ class _ListDataSets(argparse.Action):
 
 
 def _check_data(options: argparse.Namespace) -> None:
-    from lidar_vl_core.foundation.config import parse_overrides
+    from lidar_vl_core.foundation.config import home_expanded, parse_overrides
     from offline_training.datasets.check_data import check_data
     from offline_training.datasets.data_sources import data_source
 
     named = {"kind": options.kind, "folder": options.folder, **parse_overrides(options.overrides)}
-    for finding in check_data(data_source(named, "check-data")):
+    for finding in check_data(data_source(home_expanded(named), "check-data")):
         print(finding)
 
 

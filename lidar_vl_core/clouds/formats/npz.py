@@ -1,4 +1,4 @@
-"""Clouds in numpy's .npz files: points or range images in the sensor's frame, and PandaSet's in the world's."""
+"""Clouds in numpy's .npz and .npy files: points or range images in the sensor's frame, and PandaSet's in the world's."""
 
 from pathlib import Path
 
@@ -8,10 +8,13 @@ from lidar_vl_core.clouds.formats.fields import colour_names, intensity_name, po
 from lidar_vl_core.clouds.formats.size_limits import MAX_POINTS, MAX_UNPACKED_BYTES
 from lidar_vl_core.foundation.errors import BadCloudFile, BadTransform
 from lidar_vl_core.foundation.files import read_json
-from lidar_vl_core.foundation.plain_arrays import load_plain_arrays
+from lidar_vl_core.foundation.plain_arrays import load_plain_array, load_plain_arrays
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
 _XYZ_NAMES = ("xyz_m", "xyz", "points", "xyz_world")
+_MOST_ROWS_ACROSS = (
+    16  # a point has hardly more columns; an array of fewer rows than that and more columns lies on its side
+)
 _RGB_NAMES = ("rgb", "colors", "colours", "color", "colour")
 
 
@@ -22,7 +25,20 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     its own; or PandaSet's `xyz_world`, for which `../meta.json` must know the pose; or `x`, `y` and `z` apart.
     Cells of a range image without a return, stored as zeros, become NaN. Raises BadCloudFile.
     """
-    arrays = _load(path)
+    return _fields_of_arrays(path, _load(path))
+
+
+def read_npy(path: Path) -> dict[str, np.ndarray]:
+    """The fields of an .npy, name -> (N,): (N, 3) or (H, W, 3) points, a fourth column the intensity. Raises BadCloudFile."""
+    try:
+        return _fields_of_arrays(path, {"points": load_plain_array(path, MAX_UNPACKED_BYTES)})
+    except ValueError as error:
+        raise BadCloudFile(
+            f"{path}: expected an .npy of a plain array, found: {str(error)[:200]}. Save it again."
+        ) from error
+
+
+def _fields_of_arrays(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     kept = {"origin_m": arrays.pop("origin_m")} if "origin_m" in arrays else {}
     name, points = _take_points(path, arrays)
     shape = points.shape[:-1]
@@ -68,6 +84,10 @@ def _take_points(path: Path, arrays: dict[str, np.ndarray]) -> tuple[str, np.nda
     if columns < 3 or points.dtype.kind not in "fiu":
         raise BadCloudFile(
             f"{path}: {name}: expected (N, 3) or (H, W, 3) numbers, found {points.shape} of {points.dtype}."
+        )
+    if points.ndim == 2 and len(points) <= _MOST_ROWS_ACROSS < columns:
+        raise BadCloudFile(
+            f"{path}: {name}: expected one row per point, found {points.shape}. Save it transposed, as (N, 3) or (N, 4)."
         )
     if points.size // columns > MAX_POINTS:
         raise BadCloudFile(

@@ -1,6 +1,7 @@
 """The parser of every program here: whatever is wrong with a command line is told in one line, with exit code 2."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -60,10 +61,10 @@ class CommandLine(argparse.ArgumentParser):
 
 
 def _path(text: str) -> Path:
-    """Of an argument of type Path, which would take nothing for the current folder."""
+    """Of an argument of type Path, which would take nothing for the current folder, and `~` of `--out=~/x` for a folder's name."""
     if not text:
         raise argparse.ArgumentTypeError("expected a path, found nothing. Is a variable empty?")
-    return Path(text)
+    return Path(os.path.expanduser(text))
 
 
 def run_tool(

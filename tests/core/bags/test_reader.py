@@ -167,7 +167,9 @@ def test_topics_are_found_by_type_and_asked_for_only_where_there_are_two(tmp_pat
         with pytest.raises(BadRequest, match="topic /c: expected one of /a"):
             bag.messages(["/c"])
     with open_bag(write(tmp_path / "two.mcap", [("/a", 1, "x"), ("/b", 1, "x")])) as bag:
-        with pytest.raises(BadRequest, match=r"expected one topic of std_msgs/msg/String, found /a, /b. Say which one"):
+        with pytest.raises(
+            BadRequest, match=r"expected one topic of std_msgs/msg/String, found /a, /b. Name one of them"
+        ):
             bag.topic_of_type(STRING)
         assert bag.topic_of_type(STRING, "/b") == "/b"
 

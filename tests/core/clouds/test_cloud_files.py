@@ -1,6 +1,7 @@
 """Single cloud files of each kind, real and damaged, and labelled clouds written beside them."""
 
 import json
+import warnings
 from contextlib import suppress
 from types import SimpleNamespace
 
@@ -187,6 +188,29 @@ def test_a_fourth_column_of_points_is_the_intensity(tmp_path):
     assert_array_equal(read_cloud(tmp_path / "a.npz").intensity, cloud[:, 3])
 
 
+def test_an_intensity_of_one_column_is_the_intensity(tmp_path):
+    np.savez(tmp_path / "a.npz", xyz=np.ones((9, 3)), intensity=np.full((9, 1), 0.5))
+    assert_allclose(read_cloud(tmp_path / "a.npz").intensity, 0.5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
+def test_an_npy_holds_points_with_or_without_intensity(tmp_path, dtype):
+    table = np.arange(1, 41).reshape(10, 4).astype(dtype)
+    np.save(tmp_path / "a.npy", table)
+    cloud = read_cloud(tmp_path / "a.npy")
+    assert_allclose(cloud.xyz_m, table[:, :3])
+    assert_allclose(cloud.intensity, table[:, 3] / 255)
+
+
+def test_a_raw_signal_of_16_bits_that_is_dark_is_told_with_what_to_do(tmp_path):
+    np.savez(tmp_path / "a.npz", xyz=np.ones((100, 3)), intensity=np.linspace(1, 4000, 100).astype(np.uint16))
+    with pytest.warns(UserWarning, match="dark for a network. Give --intensity-max"):
+        read_cloud(tmp_path / "a.npz")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_cloud(tmp_path / "a.npz", intensity_max=4000).intensity.max() == 1.0
+
+
 def test_a_range_image_becomes_rows_of_points_and_its_empty_cells_no_points(tmp_path):
     image = points(12, 3).reshape(3, 4, 3) + 1
     image[1, 2] = 0
@@ -231,7 +255,13 @@ BAD_FILES = {
     "text.bin": (b"these are words, and no numbers " * 10, "expected float32 coordinates in metres"),
     "nan.bin": (np.full(16, np.nan, np.float32).tobytes(), "expected float32 coordinates in metres"),
     "text.npz": (b"PK no zip", "expected an .npz of plain arrays"),
-    "cloud.las": (b"LASF", "expected a name ending in .bin, .pcd.bin, .pcd, .ply, .npz, found .las"),
+    "cloud.las": (
+        b"LASF",
+        "expected a name ending in .bin, .pcd.bin, .pcd, .ply, .npz, .npy, found .las. Convert it to .ply",
+    ),
+    "cloud.csv": (b"x,y,z", r"found .csv. Read its columns in Python and save them: np.savez"),
+    "cloud.bin.gz": (b"\x1f\x8b", "found .gz. Unpack it"),
+    "pickled.npy": (b"\x80\x04N.", "expected an .npy of a plain array"),
     "noname": (b"x", "found none"),
 }
 
@@ -257,6 +287,7 @@ def test_a_folder_is_refused(tmp_path):
         ({"depth": np.zeros(3)}, "expected xyz_m, xyz, points, xyz_world, found depth"),
         ({"xyz": np.zeros((3, 2))}, r"xyz: expected \(N, 3\) or \(H, W, 3\) numbers"),
         ({"xyz": np.zeros((2, 2, 2, 3))}, r"xyz: expected"),
+        ({"points": np.zeros((4, 50))}, r"points: expected one row per point, found \(4, 50\). Save it transposed"),
         ({"xyz": np.array([["a"] * 3])}, "xyz: expected"),
         ({"xyz": np.array([[{}] * 3])}, "expected an .npz of plain arrays"),
     ],

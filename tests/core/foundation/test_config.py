@@ -216,3 +216,13 @@ def test_a_tab_and_a_file_that_is_no_text_are_told_in_plain_words(tmp_path, cont
     path.write_bytes(content)
     with pytest.raises(BadConfig, match=told):
         load_yaml(path)
+
+
+def test_paths_that_begin_in_the_home_folder_are_read_as_a_shell_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert _load(tmp_path, "name: ~/data").name == f"{tmp_path}/data"
+    assert _load(tmp_path, "name: x", parse_overrides(["name=~/runs/a"])).name == f"{tmp_path}/runs/a"
+    assert _load(tmp_path, "name: a ~/b").name == "a ~/b"
+    assert _load(tmp_path, "name: ~b").name == "~b"

@@ -157,3 +157,16 @@ def test_a_comparison_names_the_files_that_it_wrote(here, capsys) -> None:
     assert "results: o/comparison.json\n" in capsys.readouterr().out
     assert main(["compare", "tiny", "tiny", "earlier", "--out", "p"]) == 0
     assert "results: p/comparison.json, p/most_different.png\n" in capsys.readouterr().out
+
+
+def test_a_tilde_that_no_shell_replaces_is_the_home_folder_and_makes_no_folder_of_that_name(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = here / "home"
+    home.mkdir()
+    (home / "pkg").symlink_to(here / "tiny")
+    monkeypatch.setenv("HOME", str(home))
+    np.savez(home / "cloud.npz", xyz=np.ones((20, 3)))
+    assert main(["segment", "~/cloud.npz", "--model=~/pkg", "--out=~/labelled.npz"]) == 0
+    assert (home / "labelled.npz").exists()
+    assert not (here / "~").exists()
