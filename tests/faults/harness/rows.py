@@ -23,7 +23,7 @@ _NODE, _LOAD, _LIFECYCLE, _LONG_NODE = (
 _CLOUD2, _TIME = "tests/core/clouds/test_point_cloud2.py", f"{_CORE}/test_time_faults.py"
 _CHECKPOINT, _PACKAGE = f"{_TRAINING}/test_training_faults.py", f"{_CORE}/test_model_package_faults.py"
 _BAGS = f"{_CORE}/test_bag_faults.py"
-_FINETUNE, _LOSSES = "tests/training/finetuning/test_finetune.py", "tests/training/losses"
+_FINETUNE, _LOSSES = "tests/training/finetuning/test_resumed_finetune.py", "tests/training/losses"
 
 ROWS = (
     Row(1, "PointCloud2 of wrong types, offsets, sizes, fields; short data",

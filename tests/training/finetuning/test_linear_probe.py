@@ -16,17 +16,14 @@ from offline_training.runs.backbones import build_backbone
 from offline_training.runs.checkpoint import load_checkpoint, weights_of
 from tests.training.finetuning.rooms import Rooms, config, losses
 
+pytestmark = pytest.mark.usefixtures("rooms_for_training")
+
 UNCHANGED = {
     "yaw_rad": 0.0, "tilt_rad": 0.0, "flip_probability": 0.0, "scale": [1.0, 1.0], "shift_xy_m": 0.0, "shift_z_m": 0.0,
     "jitter_m": 0.0, "beam_drop_probability": 0.0, "point_drop_probability": 0.0, "range_crop_probability": 0.0,
     "intensity_scale": [1.0, 1.0], "intensity_gamma": [1.0, 1.0], "intensity_offset": 0.0,
     "intensity_zero_probability": 0.0, "mix_probability": 0.0, "paste_probability": 0.0,
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _rooms_for_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finetune_module, "open_source", lambda *_: Rooms())
 
 
 @pytest.fixture(scope="module")

@@ -20,20 +20,11 @@ from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_labe
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabels, PseudoLabelStore
 from offline_training.words.stages.pseudo_labels.refinement import filled
 from offline_training.words.stages.pseudo_labels.segment_majority import segment_majority
-from tests.training.words.stages.tiny_language import (
-    tiny_config,
-    tiny_features,
-    tiny_sample,
-    use_tiny_world,
-    write_tiny_features,
-)
+from tests.training.words.stages.tiny_language import tiny_config, tiny_features, tiny_sample, write_tiny_features
+
+pytestmark = pytest.mark.usefixtures("tiny_world")
 
 CLASSES = 5
-
-
-@pytest.fixture(autouse=True)
-def _tiny_world(monkeypatch):
-    use_tiny_world(monkeypatch)
 
 
 def some_labels(rng, points):
