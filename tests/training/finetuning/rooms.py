@@ -1,6 +1,5 @@
 """Rooms: a tiny labelled data set for training tests, and short runs on it."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +56,3 @@ def settings(out: Path, **changes: object) -> dict:
 
 def config(out: Path, **changes: object) -> FinetuneConfig:
     return validated(FinetuneConfig, settings(out, **changes), "test")
-
-
-def losses(out: Path) -> dict[int, float]:
-    lines = [json.loads(text) for text in (out / "metrics.jsonl").read_text().splitlines()]
-    return {line["step"]: line["loss"] for line in lines if "step" in line}

@@ -23,7 +23,8 @@ from offline_training.finetuning.evaluate import load_network, predict
 from offline_training.finetuning.finetune import finetune
 from offline_training.finetuning.optimisation import learning_rate
 from offline_training.runs.checkpoint import load_checkpoint
-from tests.training.finetuning.rooms import NOBODY, Rooms, config, losses
+from tests.training.finetuning.rooms import NOBODY, Rooms, config
+from tests.training.training_log import losses
 
 pytestmark = pytest.mark.usefixtures("rooms_for_training")
 

@@ -19,7 +19,8 @@ from offline_training.finetuning.finetune import finetune
 from offline_training.networks.base.point_backbone import BackboneInputs, PointBackbone
 from offline_training.runs.backbones import build_backbone
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
-from tests.training.finetuning.rooms import Rooms, config, losses
+from tests.training.finetuning.rooms import Rooms, config
+from tests.training.training_log import losses
 
 pytestmark = pytest.mark.usefixtures("rooms_for_training")
 

@@ -14,7 +14,8 @@ from offline_training.finetuning.linear_probe import FeatureRows, freeze_backbon
 from offline_training.networks.sparse.minkunet import MinkUNet
 from offline_training.runs.backbones import build_backbone
 from offline_training.runs.checkpoint import load_checkpoint, weights_of
-from tests.training.finetuning.rooms import Rooms, config, losses
+from tests.training.finetuning.rooms import Rooms, config
+from tests.training.training_log import losses
 
 pytestmark = pytest.mark.usefixtures("rooms_for_training")
 

@@ -21,7 +21,8 @@ from offline_training.networks.base.voxel_norm import VoxelNorm
 from offline_training.networks.sparse.minkunet import BasicBlock
 from offline_training.runs.backbones import preparer_of
 from offline_training.runs.checkpoint import load_checkpoint
-from tests.training.finetuning.rooms import GROUND, NOBODY, Rooms, config, losses
+from tests.training.finetuning.rooms import GROUND, NOBODY, Rooms, config
+from tests.training.training_log import losses
 
 CONFIGS = Path(offline_training.__file__).parent / "configs"
 PUBLISHED = {

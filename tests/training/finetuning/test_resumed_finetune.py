@@ -10,8 +10,9 @@ from lidar_vl_core.foundation.errors import BadCheckpoint
 from offline_training.finetuning.evaluate import load_network
 from offline_training.finetuning.finetune import finetune
 from offline_training.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from tests.training.finetuning.rooms import config, losses
+from tests.training.finetuning.rooms import config
 from tests.training.finetuning.training_process import child_run
+from tests.training.training_log import losses
 
 pytestmark = pytest.mark.usefixtures("rooms_for_training")
 

@@ -3,8 +3,9 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+from tests.training.training_log import wait_for_steps
 
 
 def child_run(out: Path, **changes: object) -> subprocess.Popen:
@@ -19,9 +20,5 @@ def child_run(out: Path, **changes: object) -> subprocess.Popen:
     )
     arguments = [str(Path(__file__).parent), str(out), json.dumps(changes)]
     child = subprocess.Popen([sys.executable, "-c", script, *arguments], stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 600
-    log = out / "metrics.jsonl"
-    while time.monotonic() < deadline and (not log.exists() or len(log.read_text().splitlines()) < 3):
-        assert child.poll() is None, child.communicate()[1].decode()
-        time.sleep(0.01)
+    wait_for_steps(out, 3, child)
     return child

@@ -142,3 +142,9 @@ def write_labels(folder: Path, rooms: Rooms) -> Path:
             store.write(content_sha256(view), labels)
             store.write_superpixels(content_sha256(view), (row // 8 * 8 + column // 8).astype(np.uint16))
     return folder
+
+
+def of_store(method: str, labels: str) -> dict[str, str]:
+    """The keys that make a method read a label store, of those that read one."""
+    known = METHODS[method].config.model_fields
+    return {name: value for name, value in (("labels", "weak"), ("weak_labels", labels)) if name in known}

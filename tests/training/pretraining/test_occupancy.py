@@ -1,8 +1,6 @@
 """Occupancy as a second task: its loss written out, in every method and network, goes on exactly, and leaves nothing behind."""
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +18,8 @@ from offline_training.pretraining.pretrain import pretrain
 from offline_training.runs.backbones import build_backbone, preparer_of
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.start_weights import begin_with
-from tests.training.pretraining.pretrain_scenes import Rooms, config, write_labels
+from tests.training.pretraining.pretrain_scenes import Rooms, config, of_store
+from tests.training.training_log import lines
 
 SMALL = {"queries": 256}
 NEAR_M = [-6.4, -6.4, -4.0, 6.4, 6.4, 4.0]  # without the walls at 9 m
@@ -28,22 +27,6 @@ OTHER_NETWORKS = {
     "voxelnet": {"network": "voxelnet", "voxel_size": [0.2, 0.2, 0.25], "features": ["x", "y", "z", "intensity"]},
     "waffleiron": {"network": "waffleiron_small", "voxel_size": [0.5, 0.5, 0.5], "waffle_cell_m": 1.0},
 }
-
-
-@pytest.fixture
-def rooms(monkeypatch: pytest.MonkeyPatch) -> Rooms:
-    one = Rooms()
-    monkeypatch.setattr(pretrain_module, "open_source", lambda *_: one)
-    return one
-
-
-@pytest.fixture(scope="module")
-def labels(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(write_labels(tmp_path_factory.mktemp("labels"), Rooms()))
-
-
-def lines(out: Path) -> list[dict]:
-    return [json.loads(text) for text in (out / "metrics.jsonl").read_text().splitlines()]
 
 
 def of_network(network: str) -> dict:
@@ -126,8 +109,7 @@ def test_beams_begin_at_the_height_of_the_sensor(tmp_path):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_takes_it_and_its_own_loss_begins_as_without(tmp_path, rooms, labels, method):
-    store = {"weak_labels": labels} if "weak_labels" in METHODS[method].config.model_fields else {}
-    store |= {"labels": "weak"} if "labels" in METHODS[method].config.model_fields else {}
+    store = of_store(method, labels)
     both = {}
     for name, occupancy in (("without", None), ("with", SMALL)):
         out = tmp_path / name

@@ -1,6 +1,5 @@
 """Pre-training on several data sets: shares by weight, the same order on every process and on resume, no scales mixed in silence."""
 
-import json
 from collections import Counter
 from dataclasses import replace
 from importlib.util import find_spec
@@ -21,7 +20,8 @@ from offline_training.pretraining.scans import places
 from offline_training.pretraining.several_sources import intensity_factors, require_pictures, scaled
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.ranks import Ranks
-from tests.training.pretraining.pretrain_scenes import Rooms, config, write_labels
+from tests.training.pretraining.pretrain_scenes import Rooms, config, of_store
+from tests.training.training_log import lines, losses
 
 TWO = [{"kind": "pandaset", "folder": "one", "weight": 3.0}, {"kind": "pandaset", "folder": "two", "weight": 1.0}]
 
@@ -50,11 +50,6 @@ class Darker(Rooms):
         sample = super().__getitem__(index)
         intensity = sample.cloud.intensity * np.float32(1 / 255)
         return replace(sample, cloud=replace(sample.cloud, intensity=intensity))
-
-
-@pytest.fixture(scope="module")
-def labels(tmp_path_factory):
-    return str(write_labels(tmp_path_factory.mktemp("labels"), Rooms()))
 
 
 def use(monkeypatch, *sources):
@@ -140,10 +135,6 @@ def test_weights_that_mean_nothing_are_refused(tmp_path, changes, told):
         config(tmp_path, **changes)
 
 
-def lines(out):
-    return [json.loads(text) for text in (out / "metrics.jsonl").read_text().splitlines()]
-
-
 @pytest.mark.parametrize("method", ["ppkt", "pointcontrast"])
 def test_a_run_on_two_sensors_counts_their_scans_and_goes_on_to_the_same_losses(tmp_path, monkeypatch, method):
     use(monkeypatch, Rooms(), OtherRooms())
@@ -153,8 +144,7 @@ def test_a_run_on_two_sensors_counts_their_scans_and_goes_on_to_the_same_losses(
         assert (line["scans_0_pandaset"], line["scans_1_pandaset"]) == (3.0, 1.0)
     pretrain(config(tmp_path / "parts", max_steps=2, **changes))
     parts = pretrain(config(tmp_path / "parts", max_steps=4, **changes))
-    losses = [{line["step"]: line["loss"] for line in lines(tmp_path / name)} for name in ("whole", "parts")]
-    assert losses[0] == losses[1]
+    assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
     assert load_checkpoint(parts).step == load_checkpoint(whole).step == 4
     other = [TWO[0], {**TWO[1], "weight": 2.0}]
     with pytest.raises(BadCheckpoint, match="train"):
@@ -164,10 +154,8 @@ def test_a_run_on_two_sensors_counts_their_scans_and_goes_on_to_the_same_losses(
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_learns_from_two_data_sets_with_intensities_made_even(tmp_path, monkeypatch, labels, method):
     use(monkeypatch, Rooms(), Darker(points=300))  # the same pictures, of which the store has labels
-    known = METHODS[method].config.model_fields
-    store = {name: value for name, value in (("labels", "weak"), ("weak_labels", labels)) if name in known}
     changes = {"train": TWO, "order": "weights", "intensity_scales": "even", "batch_size": 4, "max_steps": 1}
-    pretrain(config(tmp_path, method=method, **changes, **store))
+    pretrain(config(tmp_path, method=method, **changes, **of_store(method, labels)))
     (line,) = lines(tmp_path)
     assert np.isfinite(line["loss"])
     assert (line["scans_0_pandaset"], line["scans_1_pandaset"]) == (3.0, 1.0)

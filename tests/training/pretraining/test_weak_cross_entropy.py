@@ -1,7 +1,5 @@
 """The control without contrast: cross-entropy on the weak classes of the points that pictures see."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -12,14 +10,15 @@ from offline_training.pretraining.known_methods import METHODS
 from offline_training.pretraining.pretrain import pretrain
 from offline_training.runs.backbones import build_backbone, preparer_of
 from tests.training.pretraining.pretrain_scenes import Rooms, config
+from tests.training.training_log import losses
 
 
 def test_it_learns_to_tell_floor_from_wall_without_an_image_teacher(tmp_path, monkeypatch):
     monkeypatch.setattr(pretrain_module, "open_source", lambda *_: Rooms())
     run = config(tmp_path, method="weak_cross_entropy", max_steps=30, learning_rate=0.02)
     pretrain(run)
-    losses = [json.loads(line)["loss"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert losses[-1] < 0.4 < 2.0 < losses[0]
+    told = losses(tmp_path)
+    assert told[29] < 0.4 < 2.0 < told[0]
 
 
 def test_its_loss_is_the_mean_over_pairs_with_a_class(tmp_path):

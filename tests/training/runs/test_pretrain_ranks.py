@@ -14,6 +14,7 @@ import torch
 
 from offline_training.runs.checkpoint import load_checkpoint
 from tests.training.runs.two_rank_pretrain import main
+from tests.training.training_log import losses
 
 TWO_SOURCES = {
     "train": [{"kind": "pandaset", "folder": name, "weight": weight} for name, weight in (("one", 3.0), ("two", 1.0))],
@@ -80,11 +81,7 @@ def test_two_processes_with_gathered_negatives_and_fixed_norms_equal_one_with_th
     assert two.keys() == one.keys()
     for name, tensor in two.items():
         torch.testing.assert_close(tensor, one[name], rtol=1e-3, atol=1e-5, msg=name)
-    losses = [
-        [json.loads(text)["loss"] for text in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
-        for name in ("two", "one")
-    ]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
 
 
 @pytest.mark.slow

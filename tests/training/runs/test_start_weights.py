@@ -1,6 +1,5 @@
 """The weights a run begins with: what is taken, what stays fresh, what is refused."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from offline_training.runs.backbones import build_backbone
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
 from offline_training.runs.start_weights import begin_with
 from tests.training.finetuning.rooms import Rooms, config
+from tests.training.training_log import lines
 
 
 def saved(folder: Path, tensors: dict[str, torch.Tensor], **settings: object) -> Path:
@@ -92,12 +92,12 @@ def test_a_run_records_what_it_began_with_and_keeps_the_record_when_it_goes_on(t
     settings = {"start_from": str(path), "ema_decay": 0.0}
     finetune(config(tmp_path / "second", max_steps=4, **settings))
     finetune(config(tmp_path / "second", max_steps=4, **settings), resume="previous")
-    lines = [json.loads(text) for text in (tmp_path / "second" / "metrics.jsonl").read_text().splitlines()]
-    assert lines[0] == {
+    told = lines(tmp_path / "second")
+    assert told[0] == {
         "started_from": str(path),
         "taken": len(build_backbone(config(tmp_path), None).state_dict()),
         "not_taken": [],
         "fresh": ["head.weight", "head.bias"],
         "other_inputs": [],
     }
-    assert [line["step"] for line in lines[1:]] == [0, 1, 2, 3]
+    assert [line["step"] for line in told[1:]] == [0, 1, 2, 3]

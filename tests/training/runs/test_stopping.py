@@ -22,8 +22,9 @@ from offline_training.pretraining.pretrain import pretrain
 from offline_training.runs import step_run
 from offline_training.runs.checkpoint import Checkpoint, load_checkpoint
 from offline_training.runs.stopping import RunStopped, StopSignals
-from tests.training.finetuning.rooms import Rooms, config, losses, settings
+from tests.training.finetuning.rooms import Rooms, config, settings
 from tests.training.pretraining import pretrain_scenes
+from tests.training.training_log import losses, wait_for_steps
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 COMMAND = """
@@ -57,14 +58,6 @@ def command(folder: Path, *more: str, **changes: object) -> subprocess.Popen:
         [sys.executable, str(script), str(path), *more],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True,
     )  # fmt: skip
-
-
-def wait_for_steps(out: Path, steps: int, process: subprocess.Popen) -> None:
-    log, deadline_s = out / "metrics.jsonl", time.monotonic() + 300
-    while not (log.is_file() and log.read_text().count("\n") >= steps):
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
 
 
 def tensors(folder: Path) -> dict[str, bytes]:

@@ -19,7 +19,8 @@ from offline_training.networks.detection import bev_backbone as bev_module
 from offline_training.networks.voxelnet import encoder as encoder_module
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
 from offline_training.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_of
-from tests.training.finetuning.detection.parking import Parking, config, losses
+from tests.training.finetuning.detection.parking import Parking, config
+from tests.training.training_log import losses
 
 PANDASET = {"kind": "pandaset", "folder": "unused"}
 

@@ -12,7 +12,7 @@ from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.stopping import RunStopped
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.stages.adapter.specialise import _Specialising, adapter_sha256, load_adapter, specialise
-from tests.training.words.stages.stage_runs import logged
+from tests.training.training_log import lines
 
 pytestmark = pytest.mark.usefixtures("tiny_world")
 
@@ -47,12 +47,12 @@ def test_it_goes_on_after_a_stop_to_the_same_bits(config, tmp_path, monkeypatch,
     assert load_checkpoint(tmp_path / "adapter" / "checkpoints").step == saved
     monkeypatch.setattr(_Specialising, "train_epoch", train_epoch)
     specialise(longer)
-    resumed, lines = load_checkpoint(tmp_path / "adapter" / "checkpoints").tensors, logged(tmp_path)
+    resumed, told = load_checkpoint(tmp_path / "adapter" / "checkpoints").tensors, lines(tmp_path / "adapter")
     (tmp_path / "adapter").rename(tmp_path / "resumed")
     specialise(longer)
     whole = load_checkpoint(tmp_path / "adapter" / "checkpoints").tensors
     assert all(torch.equal(tensor, whole[name]) for name, tensor in resumed.items())
-    assert lines == logged(tmp_path)
+    assert told == lines(tmp_path / "adapter")
 
 
 def test_features_of_an_older_adapter_are_not_read_while_those_of_a_new_one_are_written(config, tmp_path, monkeypatch):
@@ -80,7 +80,7 @@ def test_a_second_run_does_nothing_anew(config, tmp_path):
     specialise(config)
     assert {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("*.npz"))} == before
     assert len(before) == 3
-    assert len(logged(tmp_path)) == 6
+    assert len(lines(tmp_path / "adapter")) == 6
 
 
 def test_more_epochs_go_on_from_the_last_one_as_if_they_had_been_asked_for_at_once(config, tmp_path):

@@ -13,7 +13,7 @@ from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.features.run_features import open_features
 from offline_training.words.stages.adapter.specialise import load_adapter, specialise, specialised_features
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabels, PseudoLabelStore
-from tests.training.words.stages.stage_runs import logged
+from tests.training.training_log import lines
 from tests.training.words.stages.tiny_language import tiny_features, tiny_sample
 
 pytestmark = pytest.mark.usefixtures("tiny_world")
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("tiny_world")
 
 def test_it_learns_the_labels_and_stores_every_scenes_adapted_features(config, tmp_path):
     store = FeatureStore(specialise(config))
-    losses = [line["loss"] for line in logged(tmp_path)]
+    losses = [line["loss"] for line in lines(tmp_path / "adapter")]
     assert len(losses) == 6
     assert losses[-1] < 0.7 * losses[0]
     adapter = load_adapter(config)
@@ -58,7 +58,7 @@ def _without_labels(folder, count: int) -> None:
 def test_scenes_without_a_label_do_no_harm(config, tmp_path):
     _without_labels(tmp_path, 2)
     specialise(config)
-    assert all(line["labelled_points"] > 0 for line in logged(tmp_path))
+    assert all(line["labelled_points"] > 0 for line in lines(tmp_path / "adapter"))
     assert all(bool(torch.isfinite(weight).all()) for weight in load_adapter(config).parameters())
 
 

@@ -3,12 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from offline_training.datasets.base.picture_resize import moved_pixels, resized_ids, resized_rgb
 from offline_training.pretraining.views.pair_augment import (
     PairAugmentConfig,
     augment_pairs,
@@ -20,89 +18,7 @@ from offline_training.pretraining.views.pair_augment import (
     shuffle_images,
     shuffle_points,
 )
-from offline_training.pretraining.views.paired_scan import PairedScan
-
-_BLUE_STEP = 40  # the blue of picture k is k * this
-
-
-def coded_picture(number: int, height: int, width: int) -> np.ndarray:
-    """Red says the column, green the row, blue the picture."""
-    picture = np.empty((height, width, 3), np.uint8)
-    picture[..., 0] = np.round(np.linspace(0, 255, width))
-    picture[..., 1] = np.round(np.linspace(0, 255, height))[:, None]
-    picture[..., 2] = number * _BLUE_STEP
-    return picture
-
-
-def coded_scan(seed: int, shapes: list[tuple[int, int]], points: int, pairs: int) -> PairedScan:
-    """Intensity names the point; class, segment and weak class follow from point and picture; superpixels name the pixel."""
-    rng = np.random.default_rng(seed)
-    chosen = rng.permutation(points * len(shapes))[:pairs] if points and shapes else np.zeros(0, np.int64)
-    image_index, point_index = (chosen // max(points, 1)).astype(np.int64), (chosen % max(points, 1)).astype(np.int64)
-    sides = np.array(shapes, np.int64).reshape(-1, 2)[image_index]
-    pixel_uv = (rng.random((len(chosen), 2)) * sides[:, ::-1]).astype(np.int32)
-    number = np.arange(points)
-    return PairedScan(
-        xyz_m=rng.normal(0, (20, 20, 2), (points, 3)).astype(np.float32),
-        intensity=(number / 1024).astype(np.float32),
-        images=tuple(coded_picture(k, *shape) for k, shape in enumerate(shapes)),
-        superpixels=tuple(np.arange(h * w, dtype=np.int32).reshape(h, w) for h, w in shapes),
-        point_index=point_index,
-        image_index=image_index,
-        pixel_uv=pixel_uv,
-        weak_class=weak_class_of(point_index, image_index),
-        class_id=(number % 17).astype(np.uint8),
-        segment=(number % 5 - 1).astype(np.int32),
-    )
-
-
-def weak_class_of(point, image):
-    return ((point * 7 + image * 3) % 256).astype(np.uint8)
-
-
-def require_true_pairs(before: PairedScan, after: PairedScan, largest_scale: float) -> None:
-    """Every pair of `after` is a pair of `before`, on the pixel that shows what its pixel showed.
-
-    largest_scale: pixels of the original picture per pixel of the new one, at most; 0 = nothing was resampled.
-    """
-    point = np.round(after.intensity[after.point_index] * 1024).astype(np.int64)
-    u, v = after.pixel_uv.T
-    seen = np.array([after.images[k][row, column] for k, column, row in zip(after.image_index, u, v, strict=True)])
-    seen = seen.reshape(-1, 3).astype(np.float64)
-    image = np.round(seen[:, 2] / _BLUE_STEP).astype(np.int64)
-    uv_of = {
-        (p, k): uv
-        for p, k, uv in zip(before.point_index.tolist(), before.image_index.tolist(), before.pixel_uv, strict=True)
-    }
-    keys = list(zip(point.tolist(), image.tolist(), strict=True))
-    assert len(set(keys)) == len(keys)
-    old_uv = np.array([uv_of[key] for key in keys]).reshape(-1, 2)
-    sides = np.array([before.images[k].shape[1::-1] for k in image]).reshape(-1, 2)
-    shown_uv = seen[:, :2] / 255 * (sides - 1)
-    # Half a new pixel from rounding, half where the filter is cut off at the border, and the rounding of 8-bit colours.
-    resampling = max(largest_scale, 1.0) if largest_scale else 0.0
-    assert (np.abs(shown_uv - old_uv) <= resampling + 1.01 * (sides - 1) / 255 + 1e-6).all()
-    assert_array_equal(after.weak_class, weak_class_of(point, image))
-    if after.superpixels is not None:
-        old_pixel = np.array(
-            [after.superpixels[k][row, column] for k, column, row in zip(after.image_index, u, v, strict=True)]
-        )
-        old_pixel = old_pixel.astype(np.int64).reshape(-1)
-        superpixel_uv = np.stack([old_pixel % sides[:, 0], old_pixel // sides[:, 0]], axis=1)
-        assert (np.abs(superpixel_uv - old_uv) <= 0.5 * largest_scale + 0.5 + 1e-6).all()
-    number = np.round(after.intensity * 1024).astype(np.int64)
-    assert_array_equal(after.class_id, before.class_id[number])
-    assert_array_equal(after.segment, before.segment[number])
-    assert_allclose(np.hypot(*after.xyz_m.T[:2]), np.hypot(*before.xyz_m[number].T[:2]), rtol=1e-4, atol=1e-4)
-    assert_array_equal(after.xyz_m[:, 2], before.xyz_m[number, 2])
-
-
-@st.composite
-def scans(draw):
-    shapes = draw(st.lists(st.tuples(st.integers(9, 60), st.integers(16, 110)), min_size=1, max_size=4))
-    points = draw(st.sampled_from([0, 1, 2, 30, 400]))
-    pairs = draw(st.sampled_from([0, 1, 30, 500]))
-    return coded_scan(draw(st.integers(0, 10**6)), shapes, points, pairs)
+from tests.training.pretraining.views.coded_scans import coded_picture, coded_scan, require_true_pairs, scans
 
 
 @settings(max_examples=120)
@@ -256,52 +172,3 @@ def test_equal_seeds_give_equal_scans_and_arguments_stay_as_they_were():
         assert_array_equal(getattr(first, name), getattr(second, name))
         assert_array_equal(getattr(scan, name), getattr(copy, name))
     assert_array_equal(np.stack(first.images), np.stack(second.images))
-
-
-@settings(max_examples=40)
-@given(st.integers(1, 50), st.integers(1, 50), st.integers(1, 50), st.integers(1, 50))
-def test_a_pixel_goes_to_the_one_that_holds_its_centre(height, width, new_height, new_width):
-    v, u = np.divmod(np.arange(height * width), width)
-    moved, inside = moved_pixels(np.stack([u, v], axis=1), (0, 0, width, height), (new_height, new_width))
-    assert inside.all()
-    assert (moved >= 0).all()
-    assert (moved < (new_width, new_height)).all()
-    # The centre of the old pixel lies in the new one.
-    center = (np.stack([u, v], axis=1) + 0.5) * (new_width, new_height) / (width, height)
-    assert (moved <= center + 1e-9).all()
-    assert (center <= moved + 1 + 1e-9).all()
-
-
-def test_pixels_move_by_the_rules_of_the_public_codes():
-    pixel_uv = np.array([[0, 0], [3, 1], [7, 8], [9, 9], [-1, 2]])
-    # SLidR and OLIVINE: round((p - corner) * new / old), numpy's halves to even; inside is what lies in the new picture
-    moved, inside = moved_pixels(pixel_uv, (0, 0, 10, 10), (5, 4), "rounded")
-    assert_array_equal(inside, [True, True, True, False, True])
-    assert_array_equal(moved, [[0, 0], [1, 0], [3, 4], [0, 0], [0, 1]])
-    # ScaLR: floor(p * new / old)
-    moved, inside = moved_pixels(pixel_uv, (0, 0, 10, 10), (5, 4), "floor")
-    assert_array_equal(inside, [True, True, True, True, False])
-    assert_array_equal(moved[:4], [[0, 0], [1, 0], [2, 4], [3, 4]])
-
-
-def test_without_antialias_a_pixel_comes_from_four_neighbours():
-    picture = np.random.default_rng(0).integers(0, 256, (12, 12, 3)).astype(np.uint8)
-    by_hand = picture[1::4].astype(float) + picture[2::4]  # a quarter as large: new centres lie between pixels 1 and 2
-    by_hand = (by_hand[:, 1::4] + by_hand[:, 2::4]) / 4
-    assert_allclose(resized_rgb(picture, (3, 3), antialias=False), by_hand, atol=0.51)
-    assert np.abs(resized_rgb(picture, (3, 3)) - by_hand).max() > 5
-
-
-def test_pixels_outside_the_window_are_told():
-    _, inside = moved_pixels(np.array([[3, 4], [2, 4], [13, 4], [12, 8], [12, 9]]), (3, 4, 10, 5), (5, 10))
-    assert_array_equal(inside, [True, False, False, True, False])
-
-
-@pytest.mark.parametrize("picture", [np.full((12, 20, 3), 200, np.uint8), coded_picture(1, 12, 20)])
-def test_pictures_resize_also_when_they_are_read_only_or_parts_of_others(picture):
-    picture.flags.writeable = False
-    half = resized_rgb(picture, (6, 10))
-    assert half.dtype == np.uint8
-    by_hand = picture[2:10, 4:12].astype(float).reshape(4, 2, 4, 2, 3).mean(axis=(1, 3))
-    assert_allclose(resized_rgb(picture, (4, 4), (4, 2, 8, 8))[1:-1, 1:-1], by_hand[1:-1, 1:-1], atol=1.0)
-    assert_array_equal(resized_ids(picture[..., 0], (6, 10)), picture[1::2, 1::2, 0])
