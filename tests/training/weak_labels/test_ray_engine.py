@@ -8,25 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset, EngineUnavailable, MissingExtra
-from offline_training.weak_labels.config import WeakLabelConfig
-from offline_training.weak_labels.job_parts import (
-    all_views,
-    open_labeler,
-    open_sources,
-    open_store,
-    open_superpixels,
-)
+from offline_training.weak_labels.job_parts import all_views, open_labeler, open_sources, open_store, open_superpixels
 from offline_training.weak_labels.label_views import LabelledPicture, LabelReport, label_views
 from offline_training.weak_labels.ray_engine import _count, _picture, _Worker, ray_engine
 from offline_training.weak_labels.ray_job import attempts_folder, count_attempt
 from offline_training.weak_labels.weak_label import weak_label
-
-PICTURES = 12
-SCANS = 16  # the last ones have no picture
+from tests.training.weak_labels.recorded_fleet import PICTURES, SCANS, fleet_config, write_sequence
 
 
 @pytest.fixture(scope="module")
@@ -59,52 +49,7 @@ def ray_cluster():
 
 @pytest.fixture(scope="module")
 def sequence(tmp_path_factory):
-    """Sixteen scans in SemanticKITTI's layout, twelve small pictures, the last two alike, and an ONNX segmenter for them."""
-    root = tmp_path_factory.mktemp("fleet")
-    folder = root / "data" / "sequences" / "00"
-    for name in ("velodyne", "image_2"):
-        (folder / name).mkdir(parents=True)
-    P2 = "20 0 8 0 0 20 4 0 0 0 1 0"
-    (folder / "calib.txt").write_text(f"P0: {P2}\nP1: {P2}\nP2: {P2}\nP3: {P2}\nTr: 0 -1 0 0 0 0 -1 0 1 0 0 0\n")
-    rng = np.random.default_rng(3)
-    for k in range(SCANS):
-        np.array([[5, 0, 0, 0.5]], np.float32).tofile(folder / "velodyne" / f"{k:06}.bin")
-    for k in range(PICTURES):
-        rgb = rng.integers(0, 256, (8, 16, 3), dtype=np.uint8)
-        Image.fromarray(rgb).save(folder / "image_2" / f"{k:06}.png")
-    (folder / "image_2" / "000011.png").write_bytes((folder / "image_2" / "000010.png").read_bytes())
-    _save_segmenter(root)
-    return root
-
-
-def _save_segmenter(root):
-    """Logit k is channel k of the picture."""
-    import onnx
-    from onnx import TensorProto, helper
-
-    shape = ["n", 3, 4, 8]
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("image", "logits")]
-    graph = helper.make_graph([helper.make_node("Identity", ["image"], ["logits"])], "tiny", ends[:1], ends[1:])
-    onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), str(root / "net.onnx")
-    )
-    classes = [{"name": name, "color_rgb": [1, 2, 3], "prompts": []} for name in ("red", "green", "blue")]
-    maps = {"nuscenes16": {"red": "car", "green": "vegetation"}}
-    (root / "rgb.yaml").write_text(json.dumps({"name": "rgb", "classes": classes, "maps_to": maps}))
-    spec = {"model": "net.onnx", "classes": str(root / "rgb.yaml"), "width": 8, "height": 4, "scale": 0.1}
-    (root / "net.yaml").write_text(json.dumps(spec))
-
-
-def _config(sequence, out, **changes):
-    values = {
-        "out": str(out),
-        "source": [{"kind": "semantic_kitti", "folder": str(sequence / "data")}],
-        "labeler": {"kind": "closed_set", "model": str(sequence / "net.yaml")},
-        "preview_pictures": 0,
-        "threads": 1,
-        **changes,
-    }
-    return validated(WeakLabelConfig, values, "test")
+    return write_sequence(tmp_path_factory.mktemp("fleet"))
 
 
 def _local(config):
@@ -139,8 +84,8 @@ def _killed_once(marker):
 @pytest.mark.slow
 def test_the_store_has_the_same_bytes_as_after_a_local_run(ray_cluster, sequence, tmp_path):
     told = []
-    local = _local(_config(sequence, tmp_path / "local"))
-    config = _config(sequence, tmp_path / "ray", engine="ray", ray_workers=2)
+    local = _local(fleet_config(sequence, tmp_path / "local"))
+    config = fleet_config(sequence, tmp_path / "ray", engine="ray", ray_workers=2)
     report = ray_engine(config, [SCANS], lambda: told.append(1))
     files = _files(tmp_path / "ray")
     assert files == _files(tmp_path / "local")
@@ -153,8 +98,8 @@ def test_the_store_has_the_same_bytes_as_after_a_local_run(ray_cluster, sequence
 
 @pytest.mark.slow
 def test_a_worker_killed_in_the_middle_loses_nothing(ray_cluster, sequence, tmp_path):
-    _local(_config(sequence, tmp_path / "local"))
-    config = _config(sequence, tmp_path / "ray", engine="ray", batch_size=1)
+    _local(fleet_config(sequence, tmp_path / "local"))
+    config = fleet_config(sequence, tmp_path / "ray", engine="ray", batch_size=1)
     report = ray_engine(config, [SCANS], open_labeler=_killed_once(str(tmp_path / "killed")))
     assert (tmp_path / "killed").exists()
     assert _files(tmp_path / "ray") == _files(tmp_path / "local")
@@ -176,7 +121,7 @@ def test_a_task_that_workers_keep_dying_of_ends_the_run_and_is_named(tmp_path):
 
 @pytest.mark.slow
 def test_a_second_run_makes_nothing_and_a_damaged_picture_is_told(ray_cluster, sequence, tmp_path):
-    config = _config(sequence, tmp_path / "out", engine="ray")
+    config = fleet_config(sequence, tmp_path / "out", engine="ray")
     _local(config)
     broken = sequence / "data/sequences/00/image_2/000004.png"
     whole = broken.read_bytes()
@@ -193,7 +138,7 @@ def test_a_second_run_makes_nothing_and_a_damaged_picture_is_told(ray_cluster, s
 
 def test_what_a_worker_cannot_open_is_the_error_of_a_local_run(sequence, tmp_path):
     labeler = {"kind": "closed_set", "model": str(sequence / "absent.yaml")}
-    config = _config(sequence, tmp_path / "out", engine="ray", labeler=labeler)
+    config = fleet_config(sequence, tmp_path / "out", engine="ray", labeler=labeler)
     with pytest.raises(BadConfig) as local:
         _local(config)
     columns = _Worker(config, open_labeler)({"source": np.array([0]), "sample": np.array([3])})
@@ -208,7 +153,7 @@ def test_without_ray_there_is_one_clear_line(monkeypatch, sequence, tmp_path):
 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtra, match="engine: ray: needs the extra `ray`"):
-        ray_engine(_config(sequence, tmp_path / "out", engine="ray"), [SCANS])
+        ray_engine(fleet_config(sequence, tmp_path / "out", engine="ray"), [SCANS])
 
 
 def test_a_picture_is_counted_once_whichever_worker_met_it_first():
