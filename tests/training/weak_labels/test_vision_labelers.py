@@ -11,8 +11,6 @@ from offline_training.weak_labels.model_weights.model_folder import ModelFolder,
 from tests.training.torchvision_on_cpu import ensure_torchvision
 from tests.training.weak_labels.street_words import STREET, word_ontology
 
-# --- tiny models, saved and loaded
-
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):

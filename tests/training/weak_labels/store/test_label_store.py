@@ -91,9 +91,6 @@ def test_ids_of_no_class_are_refused_when_written_and_when_read(tmp_path):
         store.read_class_id(picture_view())
 
 
-# --- whose content it is
-
-
 def test_pictures_are_known_by_their_bytes_else_by_their_pixels():
     assert (
         content_sha256(picture_view(b"a"))

@@ -9,7 +9,7 @@ from offline_training.words.features import extract_features as command
 from offline_training.words.features.run_features import open_features
 from offline_training.words.features.run_text import embedded_words, read_run_text
 from tests.training.words.features.feature_scenes import Boxes, box_scene
-from tests.training.words.features.test_scene_features import config
+from tests.training.words.features.made_features import words_config
 from tests.training.words.image_models.tiny_clips import CHANNELS, tiny_config
 
 
@@ -17,7 +17,7 @@ def test_features_and_words_of_a_run_lie_in_one_space(tmp_path, monkeypatch):
     (tmp_path / "pictures").mkdir()
     monkeypatch.setattr(command, "open_sources", lambda config: [Boxes(tmp_path / "pictures", 1)])
     model = tiny_config(tmp_path).model_dump()
-    settings = config(tmp_path / "out", model=model, extract={"border_px": 2}, threads=1, progress=False)
+    settings = words_config(tmp_path / "out", model=model, extract={"border_px": 2}, threads=1, progress=False)
     command.extract_features(settings)
     features = open_features(settings).read(box_scene(tmp_path / "pictures", 0).name)
     assert features.feature.shape[1] == CHANNELS

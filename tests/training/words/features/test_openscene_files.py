@@ -1,6 +1,5 @@
 """OpenScene's fused features: both forms read, other clouds refused, nothing in a file is ever run."""
 
-import json
 from collections import OrderedDict
 
 import numpy as np
@@ -9,51 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lidar_vl_core.foundation.config import validated
-from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadRequest
-from offline_training.words.features import extract_features as command
-from offline_training.words.features.extract_features import extract_features
-from offline_training.words.features.run_features import open_features
-from offline_training.words.image_models.base.config import OpenSceneFeaturesConfig
-from offline_training.words.image_models.base.text_rows import read_text_rows
-from offline_training.words.image_models.open_model import open_image_model
+from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.words.scenes.extract_config import ExtractConfig
-from offline_training.words.scenes.openscene_files import (
-    FusedFeatures,
-    from_fused,
-    fused_files,
-    read_fused,
-)
-from tests.recordings import recording
-from tests.training.words.features.feature_scenes import Boxes, box_scene
-from tests.training.words.features.test_scene_features import config
+from offline_training.words.scenes.openscene_files import FusedFeatures, from_fused, fused_files, read_fused
+from tests.training.words.features.feature_scenes import box_scene
+from tests.training.words.features.fused_features import equal_fused, fused, per_visible_point, write_fused
 
 PER_POINT = ExtractConfig(voxel_m=None)
-
-
-def fused(points=40, channels=4, seed=0):
-    rng = np.random.default_rng(seed)
-    visible = rng.random(points) < 0.6
-    return FusedFeatures(rng.normal(0, 1, (int(visible.sum()), channels)).astype(np.float16), visible)
-
-
-def write_fused(path, there, older_form=False):
-    """A file of a whole scene, in the present form of two keys or the older one of three."""
-    feature, visible = torch.from_numpy(there.feature), torch.from_numpy(there.visible)
-    content = {"feat": feature, "mask_full": visible}
-    if older_form:  # the one part holds all points: mask_full says so, and mask which of them are visible
-        whole = torch.zeros(len(visible), feature.shape[1], dtype=feature.dtype)
-        whole[visible] = feature
-        content = {"feat": whole, "mask": visible, "mask_full": torch.ones(len(visible), dtype=torch.bool)}
-    torch.save(content, path)
-
-
-def per_visible_point(features):
-    return FusedFeatures(features.feature[features.row_of_point[features.visible]], features.visible)
-
-
-def equal(one, other):
-    return (one.feature == other.feature).all() and (one.visible == other.visible).all()
 
 
 @settings(max_examples=20)
@@ -62,7 +23,7 @@ def test_either_form_is_read_as_what_was_written(tmp_path_factory, points, chann
     path = tmp_path_factory.mktemp("fused") / "scene.pt"
     there = fused(points, channels, seed)
     write_fused(path, there, older_form)
-    assert equal(read_fused([path], points), there)
+    assert equal_fused(read_fused([path], points), there)
 
 
 VISIBLE = np.array([0, 1, 1, 0, 1, 1], bool)
@@ -88,7 +49,7 @@ SELECTED = FEATURE[[1, 3]], np.array([0, 0, 1, 0, 0, 1], bool)  # rows 1 and 3 o
 def test_all_variants_of_released_files_are_read(tmp_path, content, feature, visible):
     torch.save(content, tmp_path / "scene.pt")
     read = read_fused([tmp_path / "scene.pt"], 6)
-    assert equal(read, FusedFeatures(feature, visible))
+    assert equal_fused(read, FusedFeatures(feature, visible))
     assert read.feature.dtype == np.float16
 
 
@@ -146,7 +107,7 @@ def test_parts_of_a_scene_are_put_together_and_shared_points_counted_once(tmp_pa
     files = fused_files(tmp_path, "scene")
     assert [path.stem for path in files] == [f"scene_{number}" for number in range(12)]
     read = read_fused(files, 200)
-    assert equal(read, FusedFeatures(whole.feature[place[covered]], covered))
+    assert equal_fused(read, FusedFeatures(whole.feature[place[covered]], covered))
 
 
 def test_parts_of_different_width_are_refused(tmp_path):
@@ -177,7 +138,7 @@ def test_a_store_and_openscene_say_the_same_of_each_point(seed):
     features = from_fused(there, sample, PER_POINT)
     assert (features.visible == there.visible).all()
     assert (features.per_point()[there.visible] == there.feature).all()
-    assert equal(per_visible_point(features), there)
+    assert equal_fused(per_visible_point(features), there)
 
 
 def test_points_of_one_voxel_share_the_mean_of_those_that_are_seen():
@@ -189,65 +150,3 @@ def test_points_of_one_voxel_share_the_mean_of_those_that_are_seen():
     features = from_fused(FusedFeatures(feature, visible), sample, ExtractConfig(voxel_m=0.02))
     assert features.per_point()[[0, 1, 2, 3, 50], 0].tolist() == [3.0, 0.0, 3.0, 3.0, 9.0]
     assert len(features.feature) == 2
-
-
-def _text(folder, channels):
-    rows = np.random.default_rng(0).normal(0, 1, (2, channels)).astype(np.float32)
-    np.save(folder / "text.npy", rows)
-    (folder / "names.json").write_text(json.dumps(["wall", "a box in a scene"]))
-    return {"text_embeddings": str(folder / "text.npy"), "text_names": str(folder / "names.json")}
-
-
-def test_extraction_reads_ready_features_and_names_scenes_without(tmp_path, monkeypatch):
-    ready = tmp_path / "ready"
-    ready.mkdir()
-    monkeypatch.setattr(command, "open_sources", lambda config: [Boxes(None, 3)])
-    there = {number: fused(600, 4, number) for number in range(2)}
-    for number, each in there.items():
-        write_fused(ready / f"{number}_0.pt", each)
-    write_fused(ready / "2.pt", fused(599))
-    model = {"kind": "openscene_features", "folder": str(ready), **_text(tmp_path, 4)}
-    vlg = config(tmp_path / "out", model=model, extract={"voxel_m": None}, progress=False)
-    with pytest.raises(BadDataset, match=r"1 scenes failed, 2 have features: .*600 points, .*found 599"):
-        extract_features(vlg)
-    for number, each in there.items():
-        assert equal(per_visible_point(open_features(vlg).read(f"box/{number}")), each)
-    write_fused(ready / "2.pt", fused(600))
-    assert len(extract_features(vlg).scenes) == 3
-
-
-def test_features_from_disk_refuse_what_they_cannot_do(tmp_path):
-    def opened(**changes):
-        named = {"kind": "openscene_features", "folder": str(tmp_path), **changes}
-        return open_image_model(validated(OpenSceneFeaturesConfig, named, "test"))
-
-    text = _text(tmp_path, 5)
-    with pytest.raises(BadDataset, match="expected features of scenes"):
-        opened(**text)
-    write_fused(tmp_path / "0.pt", fused(600, 4))
-    with pytest.raises(BadConfig, match="found neither"):
-        opened()
-    with pytest.raises(BadConfig, match="found both"):
-        opened(**text, text_model={"kind": "open_clip"})
-    model = opened(**text)
-    assert model.channels == 5
-    assert model.text_features(["wall"]).shape == (1, 5)
-    with pytest.raises(BadDataset, match=r"5 channels, as in the text embeddings, found 4"):
-        model.scene_features(box_scene(), PER_POINT)
-    with pytest.raises(BadRequest, match="points only"):
-        model.image_features([np.zeros((4, 4, 3), np.uint8)])
-    before = model.identity()
-    write_fused(tmp_path / "1.pt", fused())
-    assert opened(**text).identity() != before
-
-
-@pytest.mark.parametrize(("suffix", "channels"), [("768.pt", 768), ("768.npy", 768), ("512.pt", 512), ("512.npy", 512)])
-def test_released_text_embeddings_are_read(tmp_path, test_data, suffix, channels):
-    path = recording(test_data, f"weights_small/clip_text/clip_scannet_labels_{suffix}")
-    names = tmp_path / "names.json"
-    names.write_text(json.dumps([f"class {k}" for k in range(len(np.load(path.with_suffix(".npy"))))]))
-    text = read_text_rows(path, names)
-    assert text.channels == channels
-    rows = text.text_features(["class 0", "class 5"])
-    np.testing.assert_allclose(rows.norm(dim=1), 1.0, atol=1e-5)
-    assert float(rows[0] @ rows[1]) < 0.95
