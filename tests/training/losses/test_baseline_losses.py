@@ -11,10 +11,7 @@ from torch.nn import functional
 
 from offline_training.losses import depthcontrast, pointcontrast, scalr, seal, slidr, st_slidr
 from offline_training.losses.info_nce import paired_info_nce
-
-
-def _unit(*shape, seed=0, dtype=torch.float64):
-    return functional.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype), dim=-1)
+from tests.training.losses.random_rows import unit_rows
 
 
 def _generator(seed=0):
@@ -28,7 +25,7 @@ def test_slidr_contrasts_the_means_of_points_and_pixels_of_the_superpixels_with_
     superpixels = torch.randint(0, 6, (2, 5, 7), generator=_generator())
     superpixels[1] += 6
     superpixels[0, 0, 0] = -1
-    feature_map, point = functional.normalize(_unit(2, 4, 5, 7), dim=1), _unit(30, 4, seed=3)
+    feature_map, point = functional.normalize(unit_rows(2, 4, 5, 7), dim=1), unit_rows(30, 4, seed=3)
     pair_superpixel = torch.randint(-1, 9, (30,), generator=_generator(1))
     points, pixels = [], []
     for one in range(12):
@@ -42,7 +39,7 @@ def test_slidr_contrasts_the_means_of_points_and_pixels_of_the_superpixels_with_
 
 @given(st.permutations(range(20)))
 def test_means_of_segments_do_not_depend_on_the_order_of_the_rows(order):
-    feature, segment = _unit(20, 3), torch.arange(20) % 6 - 1
+    feature, segment = unit_rows(20, 3), torch.arange(20) % 6 - 1
     for one, other in zip(
         slidr.superpixel_means(feature[order], segment[order], 7),
         slidr.superpixel_means(feature, segment, 7),
@@ -79,7 +76,7 @@ def _slow_tolerant(point, pixel, similarity, share, balanced):
 @pytest.mark.parametrize("balanced", [True, False])
 @pytest.mark.parametrize("share", [0.01, 0.2, 0.33])
 def test_the_tolerant_loss_equals_the_sum_written_out(share, balanced):
-    point, pixel = _unit(25, 4), _unit(25, 4, seed=1)
+    point, pixel = unit_rows(25, 4), unit_rows(25, 4, seed=1)
     similarity = st_slidr.superpixel_similarity(torch.rand(25, 9, generator=_generator(), dtype=torch.float64))
     value = st_slidr.semantically_tolerant_contrastive(
         point, pixel, similarity, excluded_share=share, balanced=balanced
@@ -96,7 +93,7 @@ def test_rare_kinds_weigh_more_than_frequent_ones():
 
 
 def test_superpixels_without_a_teacher_feature_take_no_part():
-    point, pixel = _unit(12, 4), _unit(12, 4, seed=1)
+    point, pixel = unit_rows(12, 4), unit_rows(12, 4, seed=1)
     teacher = torch.rand(12, 5, dtype=torch.float64, generator=_generator())
     teacher[7] = 0.0
     rest = torch.arange(12) != 7
@@ -112,7 +109,7 @@ def test_superpixels_without_a_teacher_feature_take_no_part():
 
 
 def test_temporal_contrast_pairs_the_clusters_seen_at_both_times():
-    now, then = _unit(12, 4), _unit(9, 4, seed=1)
+    now, then = unit_rows(12, 4), unit_rows(9, 4, seed=1)
     cluster, next_cluster = torch.arange(12) % 4, torch.arange(9) % 3 + 1  # 1, 2, 3 are common
     means = [
         torch.stack([feature[ids == one].mean(0) for one in (1, 2, 3)])
@@ -122,7 +119,7 @@ def test_temporal_contrast_pairs_the_clusters_seen_at_both_times():
 
 
 def test_points_are_drawn_to_the_mean_of_their_own_segment():
-    feature, segment = _unit(10, 4), torch.tensor([0, 0, 0, 3, 3, 5, 5, 5, 5, -1])
+    feature, segment = unit_rows(10, 4), torch.tensor([0, 0, 0, 3, 3, 5, 5, 5, 5, -1])
     mean = {one: feature[segment == one].mean(0) for one in (0, 3, 5)}
     terms = [
         math.log(sum(math.exp(float(feature[i] @ other) / 0.07) for other in mean.values()))
@@ -153,7 +150,7 @@ def test_every_match_of_an_anchor_is_as_likely():
 
 
 def test_a_scan_is_told_from_the_queue():
-    query, key, negatives = _unit(3, 5), _unit(3, 5, seed=1), _unit(7, 5, seed=2)
+    query, key, negatives = unit_rows(3, 5), unit_rows(3, 5, seed=1), unit_rows(7, 5, seed=2)
     terms = [
         math.log(math.exp(float(q @ k) / 0.1) + sum(math.exp(float(q @ n) / 0.1) for n in negatives))
         - float(q @ k) / 0.1
@@ -183,7 +180,7 @@ def test_the_key_encoder_follows_slowly():
 
 
 def test_the_distance_of_scalr_depends_on_directions_only():
-    point, pixel = _unit(9, 4), _unit(9, 4, seed=1)
+    point, pixel = unit_rows(9, 4), unit_rows(9, 4, seed=1)
     cosine = (point * pixel).sum(1)
     torch.testing.assert_close(scalr.direction_distance(3 * point, 0.5 * pixel), (2 - 2 * cosine).sqrt().mean())
 
@@ -213,7 +210,7 @@ LOSSES = {
     "seal, point to segment": lambda feature, partner, label: seal.point_to_segment(feature, label, 4),
     "pointcontrast": lambda feature, partner, label: pointcontrast.point_info_nce(feature, partner),
     "depthcontrast": lambda feature, partner, label: depthcontrast.instance_contrastive(
-        feature, partner, _unit(5, 4).to(partner.dtype)
+        feature, partner, unit_rows(5, 4).to(partner.dtype)
     ),
     "depthcontrast, empty queue": lambda feature, partner, label: depthcontrast.instance_contrastive(
         feature, partner, partner[:0]
@@ -222,12 +219,12 @@ LOSSES = {
 }
 EDGE_BATCHES = {
     "no row": (torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)),
-    "one row": (_unit(1, 4).float(), torch.tensor([2])),
-    "one segment": (_unit(9, 4).float(), torch.full((9,), 2)),
-    "no segment": (_unit(9, 4).float(), torch.full((9,), -1)),
+    "one row": (unit_rows(1, 4).float(), torch.tensor([2])),
+    "one segment": (unit_rows(9, 4).float(), torch.full((9,), 2)),
+    "no segment": (unit_rows(9, 4).float(), torch.full((9,), -1)),
     "equal features": (torch.full((9, 4), 0.5), torch.arange(9) % 3),
     "zero features": (torch.zeros(9, 4), torch.arange(9) % 3),
-    "half precision": (_unit(9, 4).half(), torch.arange(9) % 3),
+    "half precision": (unit_rows(9, 4).half(), torch.arange(9) % 3),
 }
 
 
@@ -246,6 +243,6 @@ def test_an_odd_batch_gives_a_finite_loss_with_a_finite_gradient(loss, case):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_gradients_are_those_of_finite_differences(loss):
-    feature, partner = _unit(7, 4, seed=4).requires_grad_(), _unit(7, 4, seed=9)
+    feature, partner = unit_rows(7, 4, seed=4).requires_grad_(), unit_rows(7, 4, seed=9)
     label = torch.tensor([0, 1, 1, 3, -1, 0, 2])
     assert torch.autograd.gradcheck(lambda moved: LOSSES[loss](moved, partner, label), feature)

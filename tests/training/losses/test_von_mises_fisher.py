@@ -9,15 +9,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn import functional
 
 from lidar_vl_core.foundation.errors import BadLabels
 from offline_training.losses.olivine import dirac_consistency, semantic_consistency
 from offline_training.losses.von_mises_fisher import VmfStatistics, vmf_log_normaliser
-
-
-def _unit(*shape, seed=0, dtype=torch.float64):
-    return functional.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype), dim=-1)
+from tests.training.losses.random_rows import unit_rows
 
 
 def _exact_log_normaliser(kappa, dim):
@@ -52,8 +48,8 @@ def test_the_slope_of_the_normaliser_is_the_expected_length_of_the_mean():
 
 @pytest.mark.parametrize("average_over", ["classes", "points"])
 def test_the_consistency_equals_the_sum_written_out(average_over):
-    feature, label = _unit(11, 8), torch.tensor([0, 0, 0, 0, 1, 1, 2, 255, 3, 3, 0])
-    direction, kappa = _unit(4, 8, seed=5), torch.tensor([3.0, 10.0, 40.0, 7.0], dtype=torch.float64)
+    feature, label = unit_rows(11, 8), torch.tensor([0, 0, 0, 0, 1, 1, 2, 255, 3, 3, 0])
+    direction, kappa = unit_rows(4, 8, seed=5), torch.tensor([3.0, 10.0, 40.0, 7.0], dtype=torch.float64)
     seen = torch.tensor([True, True, True, False])
     per_point = {
         i: -_exact_log_normaliser(float(kappa[c]), 8) - float(kappa[c] * (direction[c] @ feature[i]))
@@ -70,15 +66,15 @@ def test_the_consistency_equals_the_sum_written_out(average_over):
 
 
 def test_the_gradient_of_the_consistency_is_kappa_times_the_direction():
-    feature, label = _unit(6, 4).requires_grad_(), torch.tensor([0, 0, 0, 1, 1, 255])
-    direction, kappa = _unit(2, 4, seed=2), torch.tensor([2.0, 30.0], dtype=torch.float64)
+    feature, label = unit_rows(6, 4).requires_grad_(), torch.tensor([0, 0, 0, 1, 1, 255])
+    direction, kappa = unit_rows(2, 4, seed=2), torch.tensor([2.0, 30.0], dtype=torch.float64)
     semantic_consistency(feature, label, direction, kappa, torch.ones(2, dtype=torch.bool)).backward()
     weight = torch.tensor([2.0 / 3, 2.0 / 3, 2.0 / 3, 15.0, 15.0, 0.0], dtype=torch.float64) / 2
     torch.testing.assert_close(feature.grad, -weight[:, None] * direction[torch.tensor([0, 0, 0, 1, 1, 0])])
 
 
 def test_a_point_on_its_class_direction_has_no_dirac_loss():
-    direction, label = _unit(3, 5), torch.tensor([0, 1, 2, 2])
+    direction, label = unit_rows(3, 5), torch.tensor([0, 1, 2, 2])
     seen = torch.ones(3, dtype=torch.bool)
     assert float(dirac_consistency(direction[label], label, direction, seen)) == pytest.approx(0.0, abs=1e-12)
     assert float(dirac_consistency(-direction[label], label, direction, seen, "points")) == pytest.approx(2.0)
@@ -86,7 +82,7 @@ def test_a_point_on_its_class_direction_has_no_dirac_loss():
 
 def test_the_moving_average_follows_the_batch_means_of_the_classes_present():
     statistics = VmfStatistics(3, 4, decay=0.1, freeze_after_step=5)
-    feature, label = _unit(10, 4).float(), torch.tensor([0] * 6 + [2] * 3 + [255])
+    feature, label = unit_rows(10, 4).float(), torch.tensor([0] * 6 + [2] * 3 + [255])
     statistics.update(feature, label, step=1)
     torch.testing.assert_close(statistics.mean_feature[0], 0.1 * feature[:6].mean(0))
     torch.testing.assert_close(statistics.mean_feature[2], 0.1 * feature[6:9].mean(0))
@@ -98,20 +94,20 @@ def test_the_moving_average_follows_the_batch_means_of_the_classes_present():
 
 def test_after_the_freeze_step_nothing_moves():
     statistics = VmfStatistics(2, 4, freeze_after_step=5)
-    statistics.update(_unit(4, 4).float(), torch.tensor([0, 0, 1, 1]), step=5)
+    statistics.update(unit_rows(4, 4).float(), torch.tensor([0, 0, 1, 1]), step=5)
     before = statistics.mean_feature.clone()
     assert not statistics.is_frozen(5)
     assert statistics.is_frozen(6)
-    statistics.update(_unit(4, 4, seed=3).float(), torch.tensor([0, 0, 1, 1]), step=6)
+    statistics.update(unit_rows(4, 4, seed=3).float(), torch.tensor([0, 0, 1, 1]), step=6)
     torch.testing.assert_close(statistics.mean_feature, before)
 
 
 def test_an_unseen_class_has_no_direction_and_is_safe_in_the_loss():
     statistics = VmfStatistics(3, 4, bias_correction=True)
-    statistics.update(_unit(4, 4).float(), torch.tensor([0, 0, 1, 1]), step=1)
+    statistics.update(unit_rows(4, 4).float(), torch.tensor([0, 0, 1, 1]), step=1)
     assert bool(statistics.mean_direction().isfinite().all())
     assert float(statistics.kappa()[2]) == 0.0
-    feature = _unit(3, 4).float().requires_grad_()
+    feature = unit_rows(3, 4).float().requires_grad_()
     model = (statistics.mean_direction(), statistics.kappa(), statistics.seen())
     value = semantic_consistency(feature, torch.full((3,), 2), *model)
     value.backward()
@@ -132,7 +128,7 @@ def test_identical_features_give_a_large_but_finite_concentration():
 
 def test_statistics_travel_in_the_state_and_leave_features_that_are_not_numbers_out():
     statistics = VmfStatistics(2, 4)
-    feature = _unit(4, 4).float()
+    feature = unit_rows(4, 4).float()
     feature[1, 0] = torch.nan
     statistics.update(feature, torch.tensor([0, 0, 1, 1]), step=1)
     torch.testing.assert_close(statistics.mean_feature[0], 1e-4 * feature[0])
@@ -162,7 +158,7 @@ distributed.destroy_process_group()
 
 @pytest.mark.slow
 def test_two_processes_gather_the_statistics_of_one_with_the_joined_batch_or_the_originals_mean_of_theirs(tmp_path):
-    feature = _unit(3, 100, 8).float()
+    feature = unit_rows(3, 100, 8).float()
     label = torch.randint(0, 3, (3, 100), generator=torch.Generator().manual_seed(0))  # class 3 is nowhere
     label[:, :30][label[:, :30] == 2] = 255  # class 2 only in the second process
     torch.save((feature, label), tmp_path / "batch.pt")
@@ -199,7 +195,7 @@ def averaged_over_ranks(
 
 
 def test_alone_a_process_has_its_own_average_either_way():
-    feature, label = _unit(50, 8).float(), torch.randint(0, 4, (50,), generator=torch.Generator().manual_seed(1))
+    feature, label = unit_rows(50, 8).float(), torch.randint(0, 4, (50,), generator=torch.Generator().manual_seed(1))
     alone, averaged = (VmfStatistics(4, 8, decay=0.1, average_over_ranks=each) for each in (False, True))
     for statistics in (alone, averaged):
         statistics.update(feature, label, step=0)
@@ -209,4 +205,4 @@ def test_alone_a_process_has_its_own_average_either_way():
 @pytest.mark.parametrize("label", [-1, 2, 254])
 def test_a_label_that_is_no_class_is_refused(label):
     with pytest.raises(BadLabels, match=r"expected labels 0\.\.1 or 255"):
-        VmfStatistics(2, 4).update(_unit(1, 4), torch.tensor([label]), step=1)
+        VmfStatistics(2, 4).update(unit_rows(1, 4), torch.tensor([label]), step=1)

@@ -15,6 +15,6 @@ def rooms(monkeypatch: pytest.MonkeyPatch) -> Rooms:
     return one
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def labels(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(write_labels(tmp_path_factory.mktemp("labels"), Rooms()))

@@ -1,4 +1,4 @@
-"""The toy vision-language model: losses against a slow reference, towers, training, exports, refusals."""
+"""The toy vision-language model: losses against a slow reference, towers, and training."""
 
 import json
 
@@ -9,44 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from lidar_vl_core.foundation.config import validated
-from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadImage, UnknownPrompt
-from lidar_vl_core.words.tokenizer import open_tokenizer
-from lidar_vl_core.words.vocabulary import load_vocabulary
+from lidar_vl_core.foundation.errors import BadConfig, BadImage
 from offline_training.cli.main import main
 from offline_training.losses.region_caption import cell_caption_contrast, region_caption_contrast
 from offline_training.networks.image.toy_language import ToyImageEncoder
-from offline_training.toys.toy_language import ToyLanguageConfig, train_toy_language
-from offline_training.words.image_models.base.config import ToyModelConfig
-from offline_training.words.image_models.base.dense_model import text_matrix
-from offline_training.words.image_models.open_model import open_image_model
-from offline_training.words.image_models.toy_model import CONTEXT_LENGTH, open_toy_model
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory):
-    """Configurations of tiny trainings that share their two rendered rooms."""
-    rooms = {"kind": "synthetic_rooms", "folder": str(tmp_path_factory.mktemp("rooms"))}
-    rooms |= {"views_per_room": 3, "image_width": 64}
-
-    def make(out, **changes):
-        settings = {
-            "out": str(out),
-            "train": [rooms | {"first_seed": 1}],
-            "test": [rooms | {"first_seed": 2}],
-            "steps": 3,
-            "pictures_per_step": 2,
-            "cells_per_region": 8,
-        }
-        return validated(ToyLanguageConfig, settings | changes, "test")
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory, recipe):
-    """Folder of a toy of three steps: it knows its words and nothing of what they mean."""
-    return train_toy_language(recipe(tmp_path_factory.mktemp("toy")))
+from offline_training.toys.toy_language import train_toy_language
+from offline_training.words.image_models.toy_model import open_toy_model
 
 
 def _unit(rng, rows):
@@ -149,94 +117,6 @@ def test_training_brings_regions_to_their_words(recipe, tmp_path):
     assert (
         json.loads((folder / "quality.json").read_text())["room"]["pixel_accuracy"] > 0.5
     )  # seen pictures; chance: 0.07
-
-
-def test_the_model_gives_cells_and_unit_rows_of_one_width(toy):
-    model = open_image_model(ToyModelConfig(kind="toy", folder=str(toy)))
-    rng = np.random.default_rng(0)
-    images = [rng.integers(0, 256, (*size, 3), np.uint8) for size in ((30, 41), (16, 64))]
-    features = model.image_features(images)
-    assert [tuple(each.shape) for each in features] == [(64, 8, 10), (64, 4, 16)]
-    rows = text_matrix(model, load_vocabulary("nuscenes16"))
-    assert rows.shape == (44, model.channels)
-    assert 1 <= model.logit_scale <= 100
-
-
-def test_word_order_case_and_underscores_do_not_matter(toy):
-    model = open_toy_model(toy)
-    rows = model.text_features(["traffic cone", "Cone, traffic!", "traffic_cone"])
-    torch.testing.assert_close(rows[1:], rows[:1].expand(2, -1))
-
-
-def test_unknown_words_are_refused_with_those_it_knows(toy):
-    with pytest.raises(UnknownPrompt, match=r"sofa.*found 'wheelchair'"):
-        open_toy_model(toy).text_features(["chair", "person in a wheelchair"])
-
-
-def test_exports_answer_as_the_model_does(toy):
-    import onnxruntime
-
-    model = open_toy_model(toy)
-    prompts = ["sofa", "a red chair in a scene", "tree trunk"]
-    graph, kind, words = model.text_encoder_onnx()
-    tokens = open_tokenizer(kind, words, model.context_length).tokens(prompts)
-    session = onnxruntime.InferenceSession(graph.SerializeToString())
-    for length in (CONTEXT_LENGTH, 6):  # the robot may cut what is padding in all rows
-        rows = session.run(["embeddings"], {"tokens": tokens[:, :length]})[0]
-        np.testing.assert_allclose(rows, model.text_features(prompts).numpy(), atol=1e-5)
-    picture = np.random.default_rng(0).integers(0, 256, (46, 64, 3), np.uint8)
-    session = onnxruntime.InferenceSession(model.image_encoder_onnx(46, 64).SerializeToString())
-    image = (picture.transpose(2, 0, 1)[None] / 255).astype(np.float32)
-    cells = session.run(["features"], {"image": image})[0]
-    np.testing.assert_allclose(cells[0], model.image_features([picture])[0].numpy(), atol=1e-5)
-    assert str(toy.parent).encode() not in graph.SerializeToString()
-    assert b".py" not in graph.SerializeToString()  # no traces of the exporting machine
-
-
-def _without_words(folder):
-    (folder / "words.json").unlink()
-
-
-def _fewer_words(folder):
-    content = json.loads((folder / "words.json").read_text())
-    (folder / "words.json").write_text(json.dumps(content | {"words": content["words"][1:]}))
-
-
-def _no_list(folder):
-    (folder / "words.json").write_text("[1, 2]")
-
-
-def _without_weights(folder):
-    (folder / "weights.safetensors").unlink()
-
-
-def _no_weights(folder):
-    (folder / "weights.safetensors").write_bytes(b"hello")
-
-
-def _weights_of_another(folder):
-    from safetensors.torch import save_file
-
-    save_file({"conv.weight": torch.zeros(3)}, folder / "weights.safetensors")
-
-
-FAULTS = {
-    _without_words: "words.json",
-    _fewer_words: "words",
-    _no_list: "words.json",
-    _without_weights: "weights.safetensors",
-    _no_weights: "safetensors",
-    _weights_of_another: "no word vectors",
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_damaged_toy_is_refused(fault, toy, tmp_path):
-    for path in toy.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    fault(tmp_path)
-    with pytest.raises(BadCheckpoint, match=FAULTS[fault]):
-        open_toy_model(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,77 +1,21 @@
-"""The downstream data sets as samples, each from a folder in its own format, and their official splits."""
+"""The downstream data sets as samples, each from a folder in its own format."""
 
 import re
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table
-from lidar_vl_core.foundation.errors import BadConfig, BadDataset
-from offline_training.datasets.base.sample_source import SampleSource
+from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.batches.training_scans import labelled_scan
-from offline_training.datasets.data_sources import data_set_spec, data_source, open_source
+from offline_training.datasets.data_sources import data_set_spec, open_source
 from offline_training.datasets.lidar.rellis3d import Rellis3d
 from offline_training.datasets.lidar.scribble_kitti import ScribbleKitti
 from offline_training.datasets.lidar.synlidar import SynLidarSource
 from tests.recordings import recording
-from tests.written.lidar_data_sets import CALIB, ring_of_points, write_kitti_like, write_rellis, write_scan
-
-
-def _scribbles(folder: Path, raw: list[int]) -> None:
-    for sequence, labels in (("00", "scribbles"), ("08", "labels")):
-        root = write_kitti_like(folder / "sequences" / sequence, raw, labels=labels)
-        (root / "calib.txt").write_text(CALIB)
-
-
-# kind -> classes, how its folder is written from raw ids, raw ids, and the names they stand for (None = ignored).
-KINDS: dict[str, tuple[ClassTable, Callable[[Path, list[int]], object], list[int], list[str | None]]] = {
-    "scribble_kitti": (class_table("semantic_kitti19"), _scribbles, [0, 252, 70], [None, "car", "vegetation"]),
-    "rellis3d": (
-        class_table("rellis3d19"),
-        lambda folder, raw: write_rellis(folder, raw, {"train": ["00001/000003", "00000/000007"], "val": ["00004/000001"]}),
-        [0, 3, 34, 7],
-        [None, "grass", "rubble", "sky"],
-    ),
-    "semantic_poss": (
-        class_table("semantic_poss13"),
-        lambda folder, raw: [write_kitti_like(folder / "sequences" / s, raw, full=255.0) for s in ("00", "02")],
-        [0, 5, 12, 22],
-        [None, "person", "traffic-sign", "ground"],
-    ),
-    "semantic_stf": (
-        class_table("semantic_kitti19"),
-        lambda folder, raw: [write_kitti_like(folder / s, raw, columns=5, full=255.0) for s in ("train", "val")],
-        [20, 1, 19],
-        [None, "car", "traffic-sign"],
-    ),
-    "synlidar": (
-        class_table("synlidar32"),
-        lambda folder, raw: [write_kitti_like(folder / s, raw) for s in ("00", "12")],
-        [0, 2, 15, 32],
-        [None, "pick-up", "crowd", "other-object"],
-    ),
-    "daps3d": (
-        class_table("daps3d4"),
-        lambda folder, raw: [write_kitti_like(folder / "data" / s, raw, points="clouds", full=255.0)
-                             for s in data_set_spec("daps3d").official_split("val")],
-        [0, 10, 72, 80],
-        [None, "vehicle", "surface", "obstacle"],
-    ),
-}  # fmt: skip
-
-
-def opened(kind: str, folder: Path, **changes: object) -> SampleSource:
-    source = data_source({"kind": kind, "folder": str(folder), **changes}, "test")
-    return open_source(source, KINDS[kind][0])
-
-
-def written(kind: str, folder: Path) -> Path:
-    KINDS[kind][1](folder, KINDS[kind][2])
-    return folder
+from tests.training.datasets.lidar.label_data_sets import KINDS, opened, write_scribbles, written
+from tests.written.lidar_data_sets import ring_of_points, write_kitti_like, write_rellis, write_scan
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -138,40 +82,9 @@ def test_raw_ids_that_a_data_set_does_not_have_are_refused_by_number(kind, tmp_p
         opened(kind, tmp_path)[0]
 
 
-@pytest.mark.parametrize(
-    ("kind", "split", "names"),
-    [
-        ("scribble_kitti", "val", ["08/000000", "08/000001"]),
-        ("rellis3d", "train", ["00000/000007", "00001/000003"]),
-        ("rellis3d", "val", ["00004/000001"]),
-        ("semantic_poss", "val", ["02/000000", "02/000001"]),
-        ("semantic_stf", "train", ["train/000000", "train/000001"]),
-        ("daps3d", "train", ["38-18_7_72_90/000000", "38-18_7_72_90/000001"]),
-    ],
-)
-def test_an_official_split_holds_its_own_scans_in_sorted_order(kind, split, names, tmp_path):
-    data_set = opened(kind, written(kind, tmp_path), split=split)
-    assert [data_set[i].name for i in range(len(data_set))] == names
-
-
-def test_every_second_scan_of_a_list_is_that_of_the_sorted_list(tmp_path):
-    scans = [f"00000/{number:06d}" for number in (4, 0, 3, 1, 2)]
-    write_rellis(tmp_path, [3], {"train": scans})
-    data_set = opened("rellis3d", tmp_path, split="train", label_skip=2)
-    assert [data_set[i].name for i in range(len(data_set))] == ["00000/000000", "00000/000002", "00000/000004"]
-
-
 def test_rellis_can_be_read_in_the_classes_of_its_own_benchmark(tmp_path):
     write_rellis(tmp_path, [3, 1, 34], {"train": ["00000/000000"]})
     assert Rellis3d(tmp_path, classes=class_table("rellis3d14"))[0].class_id.tolist() == [0, 255, 13]
-
-
-@pytest.mark.parametrize("line", ["00000/a.bin", "../x/a.bin ../x/a.label", "/etc/passwd /etc/passwd", "a.bin b.label"])
-def test_a_list_that_names_no_pair_of_files_below_the_folder_is_refused(line, tmp_path):
-    write_rellis(tmp_path, [3], {"train": ["00000/000000"]})
-    (tmp_path / "pt_train.lst").write_text(line + "\n")
-    with pytest.raises(BadDataset, match=r"pt_train\.lst"):
-        Rellis3d(tmp_path, ("pt_train.lst",))
 
 
 def test_synlidar_is_found_below_a_folder_sequences_and_in_kittis_classes(tmp_path):
@@ -186,7 +99,7 @@ def test_synlidar_is_found_below_a_folder_sequences_and_in_kittis_classes(tmp_pa
 
 
 def test_scribbles_train_and_full_labels_validate(tmp_path):
-    _scribbles(tmp_path, [10])
+    write_scribbles(tmp_path, [10])
     full = np.full(1, 40, np.uint32)
     (tmp_path / "sequences" / "00" / "labels").mkdir()
     full.tofile(tmp_path / "sequences" / "00" / "labels" / "000000.label")
@@ -216,40 +129,3 @@ def test_kitti_scans_without_pictures_need_no_calibration_and_have_no_pose(tmp_p
     (tmp_path / "sequences" / "00" / "image_2" / "000000.png").write_bytes(b"")
     with pytest.raises(BadDataset, match=r"calib\.txt"):
         SemanticKitti(tmp_path)
-
-
-def test_the_scene_lists_of_nuscenes_have_their_published_sizes_and_do_not_overlap():
-    sizes = {
-        split: len(set(data_set_spec("nuscenes").official_split(split))) for split in data_set_spec("nuscenes").splits
-    }
-    assert sizes == {
-        "train": 700, "val": 150, "test": 150, "mini_train": 8, "mini_val": 2, "parametrize": 600, "verify": 100,
-    }  # fmt: skip
-    train, val, test = (set(data_set_spec("nuscenes").official_split(split)) for split in ("train", "val", "test"))
-    assert train.isdisjoint(val)
-    assert test.isdisjoint(train | val)
-    assert set(data_set_spec("nuscenes").official_split("verify")) < train
-    assert set(data_set_spec("nuscenes").official_split("parametrize")) == train - set(
-        data_set_spec("nuscenes").official_split("verify")
-    )
-    assert {"scene-0061", "scene-0392"} <= train
-    assert {"scene-0003", "scene-0103"} <= val
-    assert all(re.fullmatch(r"scene-\d{4}", scene) for scene in train | val | test)
-
-
-def test_semantic_kitti_tests_on_eleven_sequences_and_validates_on_one():
-    assert data_set_spec("semantic_kitti").official_split("test") == tuple(str(number) for number in range(11, 22))
-    assert data_set_spec("semantic_kitti").official_split("val") == ("08",)
-    assert len(data_set_spec("semantic_kitti").official_split("train")) == 10
-
-
-def test_a_split_that_does_not_exist_and_a_split_beside_sequences_are_refused(tmp_path):
-    with pytest.raises(BadConfig, match="train, val, test"):
-        data_set_spec("semantic_kitti").official_split("dev")
-    with pytest.raises(BadConfig, match="sequences"):
-        data_set_spec("synlidar").official_split("train")
-    with pytest.raises(BadConfig, match=r"sequences for kind synlidar, found split"):
-        opened("synlidar", tmp_path, split="train")
-    write_kitti_like(tmp_path / "train", [1], columns=5)
-    with pytest.raises(BadConfig, match="both"):
-        opened("semantic_stf", tmp_path, split="train", sequences=["train"])

@@ -1,22 +1,14 @@
-"""Posed RGB-D folders: both layouts, clouds out of depth, poses that mean nothing, real 7-Scenes and NYU pictures."""
+"""Posed RGB-D folders: both layouts, their views and clouds, real 7-Scenes and NYU pictures."""
 
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.ply import ply_bytes
-from lidar_vl_core.foundation.errors import BadConfig, BadDataset, LidarVlError
-from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from offline_training.cli.main import main
 from offline_training.datasets.data_sources import open_source
-from offline_training.datasets.rgbd.files.rgbd_fusion import DepthFrame, fuse_depth
-from offline_training.datasets.rgbd.files.rgbd_view import metres, openscene_resized, resized_nearest
 from offline_training.datasets.rgbd.rgbd_folder import RgbdFolder, RgbdFolderSource
 from tests.recordings import recording
 from tests.written.rgbd_scenes import (  # fmt: skip
@@ -121,10 +113,6 @@ def test_depth_of_half_the_size_is_given_at_the_size_of_the_colours(tmp_path):
     assert np.quantile(to_wall_m, 0.9) < 0.001  # fused by the camera of the depth images as they are
 
 
-def test_0_and_65535_are_no_depth():
-    assert metres(np.array([[0, 65535, 1500]], np.uint16), 1000.0).tolist() == [[0.0, 0.0, 1.5]]
-
-
 def test_the_points_of_a_ply_take_the_place_of_fused_ones_and_bring_the_truth(tmp_path):
     folder = write_seven_scenes(tmp_path, 2)
     columns = {name: np.arange(3, dtype=np.float32) for name in "xyz"}
@@ -143,105 +131,6 @@ def test_a_data_set_and_its_views_travel_to_other_processes(tmp_path):
     again = pickle.loads(pickle.dumps(dataset))[0]
     assert np.array_equal(again.cloud.xyz_m, first.cloud.xyz_m)
     assert np.array_equal(again.views[1].load_rgb(), first.views[1].load_rgb())
-
-
-@settings(max_examples=25)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 70))
-def test_fusing_gives_the_mean_of_each_voxel_whatever_the_order_of_the_frames(seed, count):
-    rng = np.random.default_rng(seed)
-    camera = CameraModel(4, 3, np.array([[3.0, 0, 1.5], [0, 3.0, 1.0], [0, 0, 1.0]]))
-    shots = [
-        DepthFrame(
-            turned_pose(rng.uniform(0, 6)), camera, rng.choice([0.0, 0.5, 1.0], (3, 4)).astype(np.float32),
-            rng.integers(0, 256, (3, 4, 3)).astype(np.uint8),
-        )
-        for _ in range(count)
-    ]  # fmt: skip
-    xyz_m, rgb = fuse_depth(shots, 0.1)
-    cells: dict[tuple[int, ...], list[np.ndarray]] = {}
-    for shot in shots:  # the slow way
-        for v, u in zip(*np.nonzero(shot.depth_m), strict=True):
-            point_cam_m = camera.unproject(np.array([[u, v]]), shot.depth_m[v, u][None])
-            point_m = shot.T_world_cam.apply(point_cam_m)[0]
-            cells.setdefault(tuple(np.floor(point_m / 0.1).astype(int)), []).append(np.append(point_m, shot.rgb[v, u]))
-    expected = np.array([np.mean(cells[cell], axis=0) for cell in sorted(cells)]).reshape(-1, 6)
-    assert np.allclose(xyz_m, expected[:, :3], atol=1e-5)
-    assert np.abs(rgb - expected[:, 3:]).max(initial=0.0) <= 0.5 + 1e-9
-    backwards_m, _ = fuse_depth(shots[::-1], 0.1)
-    assert np.allclose(backwards_m, xyz_m, atol=1e-6)
-
-
-def test_the_intrinsics_of_a_resized_image_follow_openscenes_rule():
-    K640 = np.array([[577.870605, 0, 319.5], [0, 577.870605, 239.5], [0, 0, 1.0]])
-    resized = openscene_resized(CameraModel(640, 480, K640), 320, 240)
-    assert np.allclose(resized.K, [[288.9353025, 0, 159.5], [0, 288.9353025, 119.5], [0, 0, 1]])
-
-
-def test_nearest_resizing_takes_whole_pixels():
-    image = np.arange(12).reshape(3, 4)
-    assert np.array_equal(resized_nearest(image, 8, 6), image.repeat(2, axis=0).repeat(2, axis=1))
-    assert resized_nearest(image, 2, 1).tolist() == [[5, 7]]
-
-
-def _cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:60])
-
-
-def _all_lost(folder: Path) -> None:
-    for path in folder.glob("*.pose.txt"):
-        np.savetxt(path, LOST)
-
-
-DAMAGE = {
-    "no depth image": (lambda f: (f / "frame-000001.depth.png").unlink(), "frame-000001.depth.png: expected this image"),
-    "no colour image": (lambda f: (f / "frame-000001.color.png").unlink(), "frame-000001.color.jpg: expected this image"),
-    "depth cut": (lambda f: _cut(f / "frame-000001.depth.png"), "readable depth image"),
-    "colour cut": (lambda f: _cut(f / "frame-000001.color.png"), "readable image"),
-    "depth of 8 bits": (lambda f: save(f / "frame-000001.depth.png", np.ones((48, 64), np.uint8)), "one channel of 16 bits"),
-    "depth in colours": (lambda f: save(f / "frame-000001.depth.png", np.ones((4, 6, 3), np.uint8)), "one channel of 16 bits"),
-    "pose of three numbers": (lambda f: (f / "frame-000001.pose.txt").write_text("1 2 3\n"), "expected 4x4 numbers"),
-    "pose of words": (lambda f: (f / "frame-000001.pose.txt").write_text("a b\n"), "expected rows of numbers"),
-    "all poses lost": (_all_lost, "expected frames with a finite and rigid pose, found none among 2"),
-    "no intrinsics": (lambda f: (f / "camera-intrinsics.txt").unlink(), "expected the camera's matrix"),
-    "intrinsics of zeros": (lambda f: np.savetxt(f / "camera-intrinsics.txt", np.zeros((3, 3))), "camera matrix for"),
-    "two clouds": (lambda f: [(f / n).write_bytes(b"ply\n") for n in ("a.ply", "b.ply")], "expected one .ply"),
-    "a cloud that is none": (lambda f: (f / "a.ply").write_bytes(b"nothing"), "from `ply` to `end_header`"),
-    "poses in millimetres": (
-        lambda f: np.savetxt(f / "frame-000001.pose.txt", RigidTransform(np.eye(3), np.array([1e6, 0, 0])).matrix()),
-        "not in metres",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", DAMAGE)
-def test_a_damaged_scene_is_refused_by_what_is_wrong(name, tmp_path):
-    damage, told = DAMAGE[name]
-    folder = write_seven_scenes(tmp_path / "room", 2)
-    damage(folder)
-    with pytest.raises(LidarVlError, match=told):
-        RgbdFolder(folder)[0]
-
-
-def test_an_unknown_scene_or_an_unlabelled_cloud_is_refused(tmp_path):
-    folder = write_seven_scenes(tmp_path / "room", 2)
-    with pytest.raises(BadDataset, match="found room, none for kitchen"):
-        RgbdFolder(tmp_path, ["kitchen"])
-    with pytest.raises(BadDataset, match="expected the labels label"):
-        RgbdFolder(folder, label_field="label")[0]
-
-
-def test_check_data_finds_poses_stored_the_wrong_way_round(tmp_path, capsys):
-    folder = write_seven_scenes(tmp_path / "room")
-    cloud = RgbdFolder(folder)[0].cloud
-    (folder / "room.ply").write_bytes(ply_bytes({name: cloud.xyz_m[:, k] for k, name in enumerate("xyz")}))
-    assert main(["check-data", "rgbd_folder", str(folder)]) == 0
-    out = capsys.readouterr().out
-    assert "8 views, 0 left out" in out
-    assert out.count("on points of the scene") == 3  # the first, the middle and the last of eight
-    for path in folder.glob("*.pose.txt"):
-        np.savetxt(path, np.linalg.inv(np.loadtxt(path)))
-    assert main(["check-data", "rgbd_folder", str(folder)]) == 2
-    assert "check that the pose is camera to world" in capsys.readouterr().out
 
 
 def test_frames_of_7_scenes_agree_in_millimetres(test_data):
@@ -283,13 +172,3 @@ def test_nyu_pictures_are_scenes_of_13_classes(test_data):
         assert np.median(depth_m[depth_m > 0]) == pytest.approx(3.004, abs=0.002)
         assert named == {"wall", "furniture", "objects", "ceiling", "chair", "floor", "table"}
     assert open_source(RgbdFolderSource(folder=str(folder)), SCANNET_20)[0].class_id is None
-
-
-def test_keys_that_change_nothing_about_a_folder_are_refused(tmp_path):
-    scenes, pictures = write_seven_scenes(tmp_path / "scenes"), tmp_path / "pictures"
-    with pytest.raises(BadConfig, match="expected no key label_table, found no label_field"):
-        open_source(RgbdFolderSource(folder=str(scenes), label_table="scannet"), class_table("scannet20"))
-    pictures.mkdir()
-    (pictures / "0001_depth_mm.png").write_bytes(b"")
-    with pytest.raises(BadConfig, match="expected no key frames, view_step, found images of NYU Depth V2"):
-        open_source(RgbdFolderSource(folder=str(pictures), frames=("0001",), view_step=2), class_table("nyu13"))

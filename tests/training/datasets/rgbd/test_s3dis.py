@@ -1,58 +1,20 @@
 """S3DIS: rooms as published and as converted, and the images of 2D-3D-S with their world-to-camera poses."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from lidar_vl_core.classes.known_tables import class_table
-from lidar_vl_core.foundation.errors import BadDataset, BadLabels, LidarVlError
-from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.cli.main import main
 from offline_training.datasets.data_sources import open_source
 from offline_training.datasets.rgbd.s3dis import S3dis, S3disSource
 from tests.recordings import recording
-from tests.written.rgbd_scenes import ROOM_M, K, frames, save
+from tests.training.datasets.rgbd.s3dis_rooms import walls, write_images, write_room
+from tests.written.rgbd_scenes import frames
 
 S3DIS_13 = class_table("s3dis13")
 
 _T_AREA5_AREA5B = np.array([[0, 1, 0, -4.09703582], [-1, 0, 0, 6.22617759], [0, 0, 1, 0], [0, 0, 0, 1.0]])
-
-
-def write_room(area: Path, room: str, objects: dict[str, np.ndarray] | None = None) -> Path:
-    """A room as Stanford publishes it."""
-    annotations = area / room / "Annotations"
-    annotations.mkdir(parents=True)
-    for name, rows in (objects or {"ceiling_1": np.array([[0.5, 1.0, 2.5, 1, 2, 3]])}).items():
-        np.savetxt(annotations / f"{name}.txt", rows, fmt="%.3f %.3f %.3f %d %d %d")
-    return annotations
-
-
-def walls(count: int = 20000) -> np.ndarray:
-    """(N, 6) points on the walls of the test room."""
-    rng = np.random.default_rng(1)
-    rows = np.zeros((count, 6))
-    rows[:, :3] = rng.uniform(0, 1, (count, 3)) * ROOM_M
-    axis = rng.integers(0, 3, count)
-    rows[np.arange(count), axis] = rng.integers(0, 2, count) * ROOM_M[axis]
-    return rows
-
-
-def write_images(area: Path, room: str, T_world: np.ndarray | None = None, count: int = 4) -> None:
-    """Images of 2D-3D-S: depth in 1/512 m, poses from the world into the camera, the world moved by T_world."""
-    for number, (pose, rgb, depth) in enumerate(frames(count)):
-        stem = f"camera_{number:032x}_{room}_frame_{number}_domain"
-        save(area / "data" / "rgb" / f"{stem}_rgb.png", rgb)
-        save(area / "data" / "depth" / f"{stem}_depth.png", np.rint(depth * 0.512).astype(np.uint16))
-        T_world_cam = (np.eye(4) if T_world is None else T_world) @ pose.matrix()
-        stored = {
-            "camera_k_matrix": K.tolist(),
-            "camera_rt_matrix": np.linalg.inv(T_world_cam)[:3].tolist(),
-            "camera_location": T_world_cam[:3, 3].tolist(),
-        }
-        (area / "data" / "pose").mkdir(exist_ok=True)
-        (area / "data" / "pose" / f"{stem}_pose.json").write_text(json.dumps(stored))
 
 
 def test_the_objects_of_a_room_become_its_points_with_their_classes(tmp_path):
@@ -162,82 +124,6 @@ def test_rooms_turned_by_the_aligned_release_have_no_images(tmp_path):
         write_images(tmp_path / "area_1", room, count=1)
     (tmp_path / "Area_1" / "Area_1_alignmentAngle.txt").write_text("## room angle\noffice_1 0\noffice_2 90\n")
     assert [len(sample.views) for sample in (S3dis(tmp_path)[0], S3dis(tmp_path)[1])] == [1, 0]
-
-
-def _rewrite(pose: Path, **values: object) -> None:
-    pose.write_text(json.dumps({**json.loads(pose.read_text()), **values}))
-
-
-def _camera_to_world(pose: Path) -> None:
-    matrix = RigidTransform.from_matrix(np.array(json.loads(pose.read_text())["camera_rt_matrix"])).inverse().matrix()
-    _rewrite(pose, camera_rt_matrix=matrix[:3].tolist())
-
-
-POSES = {
-    "camera to world": (_camera_to_world, "from the world into the camera"),
-    "no intrinsics": (lambda p: p.write_text('{"camera_rt_matrix": []}'), "expected camera_k_matrix"),
-    "cut": (lambda p: p.write_text('{"camera'), "expected camera_k_matrix"),
-    "intrinsics of zeros": (lambda p: _rewrite(p, camera_k_matrix=np.zeros((3, 3)).tolist()), "camera_k_matrix: K"),
-}
-
-
-@pytest.mark.parametrize("name", POSES)
-def test_a_wrong_pose_file_is_refused_by_what_is_wrong(name, tmp_path):
-    damage, told = POSES[name]
-    write_room(tmp_path / "Area_1", "office_2")
-    write_images(tmp_path / "area_1", "office_2")
-    damage(min((tmp_path / "area_1" / "data" / "pose").iterdir()))
-    with pytest.raises(BadDataset, match=told):
-        S3dis(tmp_path)[0]
-
-
-def test_a_pose_that_is_not_rigid_is_left_out_and_counted(tmp_path):
-    write_room(tmp_path / "Area_1", "office_2")
-    write_images(tmp_path / "area_1", "office_2")
-    _rewrite(min((tmp_path / "area_1" / "data" / "pose").iterdir()), camera_rt_matrix=np.full((3, 4), np.nan).tolist())
-    dataset = S3dis(tmp_path)
-    assert (len(dataset[0].views), dataset.skipped_views(0)) == (3, 1)
-
-
-ROOMS = {
-    "words": (lambda a: (a / "ceiling_1.txt").write_text("a b c d e f\n"), "expected lines x y z red green blue"),
-    "five numbers": (lambda a: (a / "ceiling_1.txt").write_text("1 2 3 4 5\n"), "expected 6 numbers a line, found 5"),
-    "a line cut": (lambda a: (a / "ceiling_1.txt").write_text("1 2 3 4 5 6\n1 2\n"), "expected lines x y z"),
-    "no objects": (lambda a: (a / "ceiling_1.txt").unlink(), "expected text files of objects"),
-    "colours beyond 255": (lambda a: (a / "ceiling_1.txt").write_text("1 2 3 4 5 999\n"), "expected colours 0 to 255"),
-}
-
-
-@pytest.mark.parametrize("name", ROOMS)
-def test_a_damaged_room_is_refused_by_what_is_wrong(name, tmp_path):
-    damage, told = ROOMS[name]
-    damage(write_room(tmp_path / "Area_1", "office_2"))
-    with pytest.raises(BadDataset, match=told):
-        S3dis(tmp_path)[0]
-
-
-CONVERTED = {
-    "labels cut": (lambda f: np.arange(40).tofile(f / "semantic_mask" / "Area_1_office_2.bin"), "expected points"),
-    "labels absent": (lambda f: (f / "semantic_mask" / "Area_1_office_2.bin").unlink(), "expected a readable file"),
-    "points cut": (lambda f: (f / "points" / "Area_1_office_2.bin").write_bytes(b"\0" * 28), "expected rows of 6"),
-    "a class too many": (
-        lambda f: np.full(50, 13).tofile(f / "semantic_mask" / "Area_1_office_2.bin"),
-        r"found \[13\]",
-    ),
-    "a name without area": (lambda f: (f / "points" / "Area_1_office_2.bin").rename(f / "points" / "x.bin"), "Rename"),
-}
-
-
-@pytest.mark.parametrize("name", CONVERTED)
-def test_a_damaged_converted_room_is_refused_by_what_is_wrong(name, tmp_path):
-    damage, told = CONVERTED[name]
-    for folder, values in (("points", walls(50).astype(np.float32)), ("semantic_mask", np.zeros(50, np.int64))):
-        (tmp_path / folder).mkdir()
-        values.tofile(tmp_path / folder / "Area_1_office_2.bin")
-    damage(tmp_path)
-    with pytest.raises(LidarVlError, match=told) as refusal:
-        S3dis(tmp_path)[0]
-    assert isinstance(refusal.value, BadDataset | BadLabels)
 
 
 def test_check_data_looks_at_rooms_and_images(tmp_path, capsys):

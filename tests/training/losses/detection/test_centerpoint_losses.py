@@ -6,10 +6,7 @@ import pytest
 import torch
 
 from offline_training.losses.detection.centerpoint import heat_map_focal, l1_at_centers
-
-
-def made(seed: int, *shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+from tests.training.losses.detection.random_tensors import made
 
 
 def made_heat() -> torch.Tensor:

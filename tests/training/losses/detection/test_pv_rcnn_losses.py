@@ -17,10 +17,7 @@ from offline_training.losses.detection.pv_rcnn import (
     keypoints_in_boxes,
     refinement,
 )
-
-
-def made(seed: int, *shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+from tests.training.losses.detection.random_tensors import made
 
 
 def made_boxes(seed: int, count: int) -> torch.Tensor:

@@ -9,12 +9,9 @@ from hypothesis import strategies as st
 
 from offline_training.losses.detection.focal import sigmoid_focal
 from offline_training.losses.detection.second import BACKGROUND, IGNORED, classification, direction, localisation
+from tests.training.losses.detection.random_tensors import made
 
 COLUMN = torch.tensor([[0, BACKGROUND, 1, IGNORED, BACKGROUND], [BACKGROUND, IGNORED, IGNORED, 2, BACKGROUND]])
-
-
-def made(seed: int, *shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def slow_focal(logit: float, truth: int) -> float:

@@ -1,6 +1,5 @@
-"""Evaluation by words: what is counted and how, whose labels are restricted, and the pictures of it."""
+"""Evaluation by words: what is counted and how, and whose labels are restricted."""
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -10,62 +9,26 @@ from hypothesis import strategies as st
 
 import offline_training.words.evaluation.answers as answers
 import offline_training.words.evaluation.evaluate_language as evaluation
-from lidar_vl_core.cameras.camera_model import CameraModel
-from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.classes.known_tables import class_table
-from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.foundation.config import validated
-from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadLabels, BadRequest
-from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.foundation.errors import BadConfig, BadLabels, BadRequest
 from lidar_vl_core.words.text_table import label_embeddings
 from lidar_vl_core.words.vocabulary import Vocabulary, load_vocabulary
 from lidar_vl_core.words.vocabulary_table import text_table
-from offline_training.datasets.base.sample import Sample
 from offline_training.words.evaluation.answers import restricted, scene_answers
-from offline_training.words.evaluation.coloured_sweep import coloured_sweep
-from offline_training.words.evaluation.evaluate_language import (
-    evaluate_language,
-    pseudo_label_quality,
-    quality,
-    table,
-)
-from offline_training.words.evaluation.oblique_view import oblique_view
-from offline_training.words.evaluation.pictures import confusion_picture, scene_picture, write_language_pictures
+from offline_training.words.evaluation.evaluate_language import evaluate_language, pseudo_label_quality, quality, table
 from offline_training.words.settings.question import Question, class_ids_of_truth, pooled_confusion
-from offline_training.words.settings.vlg_config import VlgConfig
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabels, PseudoLabelStore
+from tests.training.words.evaluation.tiny_rooms import ROOMS, room
 
-ROOMS = class_table("synthetic_rooms")
 _ALL = np.arange(256, dtype=np.uint8)
 
 
 def vocabulary(*names: str, sinks: tuple[str, ...] = ()) -> Vocabulary:
     classes = [{"name": name} for name in names] + [{"name": name, "sink": True} for name in sinks]
     return validated(Vocabulary, {"name": "test", "classes": classes}, "test")
-
-
-def room(truth: np.ndarray, name: str = "room", colored: bool = True) -> Sample:
-    rng = np.random.default_rng(0)
-    xyz_m = rng.uniform(-2, 2, (len(truth), 3)).astype(np.float32)
-    extra = {"rgb": rng.integers(0, 255, (len(truth), 3), dtype=np.uint8)} if colored else {}
-    cloud = PointCloud(xyz_m, np.zeros(len(truth), np.float32), 0, "room", extra)
-    return Sample(name, cloud, truth.astype(np.uint8), ROOMS)
-
-
-@pytest.fixture
-def config(tmp_path):
-    source = {"kind": "synthetic_rooms", "folder": str(tmp_path / "rooms")}
-    content = {
-        "out": str(tmp_path / "run"),
-        "train": [source],
-        "validation": [source],
-        "classes": "synthetic_rooms",
-        "vocabulary": "synthetic_rooms_names",
-        "model": {"kind": "toy", "folder": "nowhere"},
-    }
-    return validated(VlgConfig, content, "test")
 
 
 @pytest.fixture
@@ -198,67 +161,6 @@ def test_with_true_lists_no_class_that_is_not_in_the_scene_is_answered(seed, pre
     free = label_embeddings(feature, whole)[0]
     kept = np.isin(free, list(present))
     np.testing.assert_array_equal(answer[kept], free[kept])  # what was allowed and best stays best
-
-
-def test_a_sweep_gets_the_colours_of_the_pixels_that_see_it_and_grey_elsewhere():
-    picture = np.zeros((40, 60, 3), np.uint8)
-    picture[:, :30], picture[:, 30:] = (200, 0, 0), (0, 0, 200)
-    camera = CameraModel(60, 40, np.array([[30.0, 0, 29.5], [0, 30.0, 19.5], [0, 0, 1]]))
-    T_cam_lidar = RigidTransform(np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]]), np.zeros(3))
-    view = CameraView("front", camera, T_cam_lidar, 0, lambda: picture)
-    xyz_m = np.array([[5, 2, 0], [5, -2, 0], [-5, 0, 0], [np.nan, 0, 0]], np.float32)
-    cloud = PointCloud(xyz_m, np.zeros(4, np.float32), 0, "lidar")
-    sample = coloured_sweep(Sample("sweep", cloud, None, ROOMS, (view,)))
-    assert sample.cloud.extra["rgb"].tolist() == [[200, 0, 0], [0, 0, 200], [128] * 3, [128] * 3]
-    assert coloured_sweep(sample) is sample
-
-
-def test_of_points_on_one_pixel_the_nearest_to_the_viewer_is_drawn():
-    axis_m = np.linspace(0, 1, 60, dtype=np.float32)
-    x, y = (grid.ravel() for grid in np.meshgrid(axis_m, axis_m))
-    table_top, below = np.stack([x, y, 0 * x + 1], axis=1), np.stack([x, y, 0 * x + 0.99], axis=1)
-    xyz_m = np.concatenate([table_top, below, [[np.nan] * 3]]).astype(np.float32)
-    colors = np.zeros((len(xyz_m), 3), np.uint8)
-    colors[: len(table_top), 0], colors[len(table_top) :, 2] = 255, 255
-    picture = np.asarray(oblique_view(xyz_m, colors, 120))
-    assert picture.shape == (90, 120, 3)
-    red, blue = (np.all(picture == color, axis=2).sum() for color in ((255, 0, 0), (0, 0, 255)))
-    assert red > 1000
-    assert blue < red / 10
-
-
-def test_an_empty_cloud_is_a_white_picture():
-    assert (np.asarray(oblique_view(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8))) == 255).all()
-
-
-@pytest.mark.parametrize("colored", [True, False])
-def test_a_scene_is_drawn_as_input_truth_baseline_and_ours(colored):
-    sample = room(np.tile([0, 1, 255], 100), colored=colored)
-    both = {"2D average": lambda sample: sample.class_id, "ours": lambda sample: np.zeros(300, np.uint8)}
-    picture = scene_picture(sample, sample.class_id, both, ROOMS)
-    assert picture.width > 4 * 400
-
-
-def test_pictures_are_written_for_labelled_scenes_or_refused(config, monkeypatch, tmp_path):
-    import offline_training.words.evaluation.pictures as pictures
-
-    monkeypatch.setattr(answers, "scene_answers", lambda *_: lambda sample: sample.class_id)
-    samples = [room(np.array([0, 1, 1]), "a/b")]
-    monkeypatch.setattr(pictures, "labelled_samples", lambda source, classes: iter(samples))
-    written = write_language_pictures(config, tmp_path, tmp_path)
-    assert [path.name for path in written] == ["synthetic_rooms_a_b.png"]
-    monkeypatch.setattr(pictures, "labelled_samples", lambda source, classes: iter([]))
-    with pytest.raises(BadDataset, match="labelled scenes to draw"):
-        write_language_pictures(config, tmp_path, tmp_path)
-
-
-def test_a_confusion_matrix_is_drawn_with_its_points_without_an_answer():
-    from PIL import Image
-
-    content = confusion_picture(
-        {"confusion": [[3, 1], [0, 2]], "no_answer_per_class": {"wall": 0, "floor": 2}}, ["wall", "floor"], "rooms"
-    )
-    assert Image.open(io.BytesIO(content)).width > 100
 
 
 def test_vocabularies_of_rooms_have_the_classes_of_the_rooms():
