@@ -1,7 +1,6 @@
 """Synthetic samples with pictures: six views, their true classes, and poses, from the cache as they were made."""
 
 import shutil
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,20 +20,9 @@ from offline_training.pretraining.views.paired_scan import pair_scan
 from offline_training.pretraining.views.posed_source import PosedSource, neighbour
 from offline_training.synthetic.sensors.camera import RING
 from offline_training.synthetic.sensors.lidar_spec import LidarSpec
-from offline_training.synthetic.sensors.scene import Scene
-from offline_training.synthetic.streets.layout import World, build_world
+from tests.training.synthetic.kept_streets import scene, world
 
 SMALL = LidarSpec("small", tuple(np.linspace(-25, 5, 16)), 600)
-
-
-@cache
-def world(seed: int) -> World:
-    return build_world(seed)
-
-
-@cache
-def scene(seed: int) -> Scene:
-    return Scene(world(seed))
 
 
 @pytest.fixture(scope="module", autouse=True)

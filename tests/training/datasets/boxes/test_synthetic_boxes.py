@@ -1,7 +1,6 @@
 """Boxes of synthetic streets: about the points that a sweep has of each thing, made from the seed, kept beside the sweep."""
 
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
@@ -22,25 +21,14 @@ from offline_training.synthetic.sensors.lidar import sweep
 from offline_training.synthetic.sensors.lidar_spec import LIDARS
 from offline_training.synthetic.sensors.scene import Scene
 from offline_training.synthetic.sensors.thing_boxes import boxes_of_things
-from offline_training.synthetic.streets.layout import World, build_world
 from offline_training.synthetic.streets.traffic import actor_poses
 from offline_training.synthetic.wide.objects import leaning
 from offline_training.synthetic.world.materials import BARRIER, BICYCLE, CAR
 from offline_training.synthetic.world.meshes import merged, yaw_rotation
+from tests.training.synthetic.kept_streets import world
 
 SMALL = replace(LIDARS["hdl32"], azimuth_steps=300)
 NUSCENES_10 = class_table("nuscenes10")
-
-
-@cache
-def world(seed: int) -> World:
-    return build_world(seed)
-
-
-@pytest.fixture
-def kept_worlds(monkeypatch):
-    """Building a street takes a second: the tests of the cache take those that are there."""
-    monkeypatch.setattr("offline_training.synthetic.streets.layout.build_world", world)
 
 
 def test_a_thing_is_boxed_by_its_own_surfaces_and_turns_with_them():

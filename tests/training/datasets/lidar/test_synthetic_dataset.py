@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,26 +19,9 @@ from offline_training.synthetic.sensors.camera import RING, T_base_camera
 from offline_training.synthetic.sensors.drive import SyntheticDrive, drive, main, write_drive
 from offline_training.synthetic.sensors.lidar import sweep
 from offline_training.synthetic.sensors.lidar_spec import LIDARS
-from offline_training.synthetic.sensors.scene import Scene
-from offline_training.synthetic.streets.layout import World, build_world
+from tests.training.synthetic.kept_streets import scene
 
 SMALL = replace(LIDARS["hdl32"], azimuth_steps=180)
-
-
-@cache
-def world(seed: int) -> World:
-    return build_world(seed)
-
-
-@cache
-def scene(seed: int) -> Scene:
-    return Scene(world(seed))
-
-
-@pytest.fixture
-def kept_worlds(monkeypatch):
-    """Building a street takes a second: the tests of the cache take those that are there."""
-    monkeypatch.setattr("offline_training.synthetic.streets.layout.build_world", world)
 
 
 @pytest.mark.slow

@@ -1,8 +1,4 @@
-"""Synthetic rooms as a data set: clouds, views, truth and cache, and what is said when a file is damaged."""
-
-import shutil
-from functools import cache
-from pathlib import Path
+"""Synthetic rooms as a data set: clouds, views and truth, and the commands that look at them."""
 
 import numpy as np
 import pytest
@@ -17,53 +13,12 @@ from offline_training.datasets.check_data import check_data
 from offline_training.datasets.data_sources import open_source
 from offline_training.datasets.rgbd.files.synthetic_room_files import truth_image
 from offline_training.datasets.rgbd.synthetic_rooms import RoomSpec, SyntheticRooms, SyntheticRoomsSource
-from offline_training.synthetic.rooms.layout import Room, build_room
 from offline_training.toys.room_sheet import main as draw_sheet
 from offline_training.toys.room_sheet import room_sheet
+from tests.training.synthetic.rooms.kept_rooms import EXACT, NOISY, SEEDS, room
 
 SYNTHETIC_ROOMS = class_table("synthetic_rooms")
-
-SEEDS = (100, 103)
-EXACT = RoomSpec(views=6, image_width=96, depth_noise=False)
-NOISY = RoomSpec(views=6, image_width=96)
 WALL, FLOOR, CEILING = 0, 1, 2
-
-
-@cache
-def room(seed: int) -> Room:
-    return build_room(seed)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """A cache with two rooms, each with and without noise of depth."""
-    path = tmp_path_factory.mktemp("rooms")
-    for spec in (EXACT, NOISY):
-        SyntheticRooms(SEEDS, path, spec).prepare()
-    return path
-
-
-@pytest.fixture
-def data(folder) -> SyntheticRooms:
-    return SyntheticRooms(SEEDS, folder, EXACT)
-
-
-@pytest.fixture
-def noisy(folder) -> SyntheticRooms:
-    return SyntheticRooms(SEEDS, folder, NOISY)
-
-
-@pytest.fixture
-def copied(folder, tmp_path) -> Path:
-    """A cache of one room, to be damaged."""
-    whole = folder_of(folder, 100, EXACT)
-    shutil.copytree(whole, tmp_path / whole.name)
-    return tmp_path
-
-
-def folder_of(cache_folder: Path, seed: int, spec: RoomSpec) -> Path:
-    view = SyntheticRooms([seed], cache_folder, spec).views(0)[0]
-    return (cache_folder / str(view.file)).parent
 
 
 def test_a_room_is_a_cloud_with_colors_and_labels_and_rgb_d_views(data):
@@ -151,68 +106,6 @@ def test_a_seed_gives_the_same_room_again_and_another_seed_another(data, tmp_pat
         assert_array_equal(view.T_cam_lidar.matrix(), same.T_cam_lidar.matrix())
     assert len(data[0].cloud) != len(data[1].cloud)
     assert not np.array_equal(data[0].views[0].load_rgb(), data[1].views[0].load_rgb())
-
-
-def test_kept_rooms_are_not_built_again(data, monkeypatch):
-    def never(_):
-        raise AssertionError("the room was built again")
-
-    monkeypatch.setattr("offline_training.synthetic.rooms.layout.build_room", never)
-    heard = []
-    data.prepare(on_progress=heard.append)
-    assert heard == [2]
-    assert len(data[1].views) == 6
-
-
-def test_rooms_made_by_several_processes_are_the_same(tmp_path):
-    spec, heard = RoomSpec(views=1, image_width=32), []
-    both = SyntheticRooms(SEEDS, tmp_path / "two", spec)
-    both.prepare(workers=2, on_progress=heard.append)
-    assert heard == [0, 1, 1]
-    for index, sample in enumerate((both[0], both[1])):
-        alone = SyntheticRooms(SEEDS, tmp_path / "one", spec)[index]
-        assert_array_equal(sample.cloud.xyz_m, alone.cloud.xyz_m)
-        assert sample.views[0].read_bytes() == alone.views[0].read_bytes()
-
-
-def test_rooms_of_other_scans_do_not_share_files(folder):
-    assert len(list(folder.iterdir())) == 4
-    assert folder_of(folder, 100, EXACT) != folder_of(folder, 100, NOISY)
-
-
-@pytest.mark.parametrize("damage", ["cloud.npz", "views.npz", "000.jpg", "depth.npz", "truth.npz"])
-@pytest.mark.parametrize("kept_share", [0.0, 0.6])
-def test_a_damaged_file_is_named(copied, damage, kept_share):
-    path = folder_of(copied, 100, EXACT) / damage
-    content = path.read_bytes()
-    path.write_bytes(content[: int(kept_share * len(content))])
-    data = SyntheticRooms([100], copied, EXACT)
-    with pytest.raises(BadDataset, match=damage):
-        _read_all(data)
-
-
-def test_a_file_of_another_room_is_refused(folder, copied):
-    other = np.load(folder_of(folder, 100, EXACT) / "depth.npz")
-    np.savez(folder_of(copied, 100, EXACT) / "depth.npz", **{name: other[name][:10] for name in other.files})
-    with pytest.raises(BadDataset, match=r"depth.npz: expected \(72, 96\) uint16 for view 000, found \(10, 96\)"):
-        _read_all(SyntheticRooms([100], copied, EXACT))
-
-
-def _read_all(data: SyntheticRooms) -> None:
-    sample = data[0]
-    for view in sample.views:
-        view.load_rgb()
-        view.load_depth_m()
-        data.true_class_image(view)
-
-
-def test_a_room_half_made_is_made_again(copied):
-    data = SyntheticRooms([100], copied, EXACT)
-    whole = data.views(0)[0].read_bytes()
-    path = folder_of(copied, 100, EXACT)
-    (path / "views.npz").unlink()  # written last: a killed process leaves this
-    (path / "000.jpg").write_bytes(b"")
-    assert data.views(0)[0].read_bytes() == whole
 
 
 @pytest.mark.parametrize(

@@ -14,21 +14,17 @@ pytest.importorskip("embreex", reason="the ray caster of lidar-vl[synthetic] is 
 
 from offline_training.synthetic.rooms.camera import RoomScene, take_picture, walk
 from offline_training.synthetic.rooms.cloud import VOXEL_M, fused_cloud, measured_depth
-from offline_training.synthetic.rooms.layout import Room, build_room
+from offline_training.synthetic.rooms.layout import build_room
 from offline_training.synthetic.rooms.plan import KINDS
 from offline_training.synthetic.rooms.shot import RoomPicture, RoomShot, room_camera
 from offline_training.synthetic.sensors.scene import Part
 from offline_training.synthetic.world.meshes import Mesh
+from tests.training.synthetic.rooms.kept_rooms import room
 
 SYNTHETIC_ROOMS = class_table("synthetic_rooms")
 
 SEEDS = range(100, 124)
 ID = {name: number for number, name in enumerate(SYNTHETIC_ROOMS.names)}
-
-
-@cache
-def room(seed: int) -> Room:
-    return build_room(seed)
 
 
 def classes_of(seed: int) -> set[str]:
