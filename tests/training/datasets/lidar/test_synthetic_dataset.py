@@ -19,9 +19,7 @@ from offline_training.synthetic.sensors.camera import RING, T_base_camera
 from offline_training.synthetic.sensors.drive import SyntheticDrive, drive, main, write_drive
 from offline_training.synthetic.sensors.lidar import sweep
 from offline_training.synthetic.sensors.lidar_spec import LIDARS
-from tests.training.synthetic.kept_streets import scene
-
-SMALL = replace(LIDARS["hdl32"], azimuth_steps=180)
+from tests.training.synthetic.kept_streets import SMALL, scene
 
 
 @pytest.mark.slow

@@ -32,9 +32,6 @@ def test_grids_have_the_cells_of_the_published_configurations(reach_m, cell_m, c
     assert replace(GRIDS, point_cloud_range_m=tuple(map(float, reach_m)), cell_m=cell_m).cells_per_axis == cells
 
 
-# The preparer
-
-
 def test_every_finite_point_reads_the_first_point_of_its_voxel():
     xyz_m = np.array([[0.01, 0, 0], [0.09, 0, 0], [0.11, 0, 0], [np.nan, 0, 0], [30, 0, 0], [0.02, 0, 0]], np.float32)
     inputs = PREPARER([(xyz_m, np.arange(6, dtype=np.float32))])

@@ -16,8 +16,8 @@ from offline_training.words.image_models.open_model import open_image_model
 from offline_training.words.scenes.extract_config import ExtractConfig
 from tests.recordings import recording
 from tests.training.words.features.feature_scenes import Boxes, box_scene
-from tests.training.words.features.fused_features import equal_fused, fused, per_visible_point, write_fused
 from tests.training.words.features.made_features import words_config
+from tests.training.words.features.openscene.fused_features import equal_fused, fused, per_visible_point, write_fused
 
 
 def _text(folder, channels):

@@ -12,7 +12,7 @@ from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.words.scenes.extract_config import ExtractConfig
 from offline_training.words.scenes.openscene_files import FusedFeatures, from_fused, fused_files, read_fused
 from tests.training.words.features.feature_scenes import box_scene
-from tests.training.words.features.fused_features import equal_fused, fused, per_visible_point, write_fused
+from tests.training.words.features.openscene.fused_features import equal_fused, fused, per_visible_point, write_fused
 
 PER_POINT = ExtractConfig(voxel_m=None)
 
