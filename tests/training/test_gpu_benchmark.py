@@ -28,7 +28,7 @@ from tests.bench.peers.torch_lattice import TORCH_LATTICE
 from tests.bench.peers.torchsparse import TORCHSPARSE
 from tests.bench.peers.warpconvnet import WARPCONVNET
 from tests.bench.report.timing import measured_row as row
-from tests.training.networks.sparse.test_minkunet import random_maps
+from tests.training.networks.sparse.random_voxels import random_maps
 
 CPU = torch.device("cpu")
 TINY = MinkUNetShape(stem=16, planes=(16, 16, 32, 32, 32, 16, 16, 16), blocks=(1,) * 8)

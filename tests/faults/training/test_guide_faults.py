@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,12 @@ import torch
 from lidar_vl_core.foundation.errors import BadConfig, BadLabels
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.stopping import RunStopped
-from offline_training.words.stages.adapter.specialise import specialise
 from offline_training.words.stages.guidance import guiding_run
 from offline_training.words.stages.guidance.guide import guide
 from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabelStore
+from tests.training.training_log import losses, wait_for_steps
+from tests.training.words.stages.stage_runs import ready
 from tests.training.words.stages.tiny_language import tiny_config, tiny_sample, use_tiny_world, write_tiny_features
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
@@ -30,28 +30,12 @@ def _tiny_world(monkeypatch):
     use_tiny_world(monkeypatch)
 
 
-def ready(out: Path, **changed):
-    config = tiny_config(out, **changed)
-    write_tiny_features(config)
-    pseudo_label(config)
-    specialise(config)
-    return config
-
-
-def losses(out: Path) -> list[float]:
-    return [json.loads(line)["loss"] for line in (out / "guide" / "metrics.jsonl").read_text().splitlines()]
-
-
 def stopped_after(steps: int, out: Path, changed: dict, number: signal.Signals) -> int:
     """Run stage 3 in a process of its own and send it a signal after some steps; returns its exit code."""
     command = [sys.executable, "-m", "tests.training.words.stages.tiny_language", str(out), json.dumps(changed)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    log, deadline = out / "guide" / "metrics.jsonl", time.monotonic() + 300
     process = subprocess.Popen(command, env=environment, cwd=_REPOSITORY, stderr=subprocess.PIPE)
-    while not (log.is_file() and log.read_text().count("\n") >= steps):
-        assert process.poll() is None, process.communicate()[1].decode()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for_steps(out / "guide", steps, process)
     process.send_signal(number)
     process.communicate()
     return process.returncode
@@ -60,19 +44,19 @@ def stopped_after(steps: int, out: Path, changed: dict, number: signal.Signals) 
 @pytest.mark.slow
 def test_after_kill_9_it_goes_on_to_the_same_losses_and_weights(tmp_path):
     changed = {"guide": {"max_steps": 9, "batch_size": 1, "checkpoint_every": 2}}
-    config = ready(tmp_path, **changed)
+    config = ready(tiny_config(tmp_path, **changed))
     assert stopped_after(5, tmp_path, changed, signal.SIGKILL) == -signal.SIGKILL
     assert 0 < load_checkpoint(tmp_path / "guide" / "checkpoints").step < 9
-    resumed, told = load_checkpoint(guide(config)), losses(tmp_path)
+    resumed, told = load_checkpoint(guide(config)), losses(tmp_path / "guide")
     (tmp_path / "guide").rename(tmp_path / "resumed")
     whole = load_checkpoint(guide(config))
-    assert told == losses(tmp_path)
+    assert told == losses(tmp_path / "guide")
     assert len(told) == 9
     assert all(torch.equal(tensor, whole.tensors[name]) for name, tensor in resumed.tensors.items())
 
 
 def test_a_sigterm_ends_the_run_with_a_checkpoint_it_goes_on_from(tmp_path, monkeypatch):
-    config = ready(tmp_path, guide={"max_steps": 6, "batch_size": 1, "checkpoint_every": 100})
+    config = ready(tiny_config(tmp_path, guide={"max_steps": 6, "batch_size": 1, "checkpoint_every": 100}))
     (right, of_constant), calls = guiding_run._LOSSES["cosine"], iter(range(100))
 
     def stopped(*rows):
@@ -86,7 +70,7 @@ def test_a_sigterm_ends_the_run_with_a_checkpoint_it_goes_on_from(tmp_path, monk
     assert stopped.value.code == 143
     assert load_checkpoint(tmp_path / "guide" / "checkpoints").step == 3
     assert load_checkpoint(guide(config)).step == 6
-    assert len(losses(tmp_path)) == 6
+    assert len(losses(tmp_path / "guide")) == 6
 
 
 def _bad_loss(monkeypatch, steps: range) -> None:
@@ -100,7 +84,7 @@ def _bad_loss(monkeypatch, steps: range) -> None:
 
 
 def test_a_step_whose_loss_is_no_number_is_left_out_and_counted(tmp_path, monkeypatch):
-    config = ready(tmp_path)
+    config = ready(tiny_config(tmp_path))
     _bad_loss(monkeypatch, range(1, 3))
     checkpoint = load_checkpoint(guide(config))
     assert checkpoint.state["bad_steps"] == 2
@@ -108,7 +92,7 @@ def test_a_step_whose_loss_is_no_number_is_left_out_and_counted(tmp_path, monkey
 
 
 def test_ten_bad_steps_in_a_row_end_the_run_with_a_word_on_why(tmp_path, monkeypatch):
-    config = ready(tmp_path, guide={"max_steps": 20, "batch_size": 1, "checkpoint_every": 1})
+    config = ready(tiny_config(tmp_path, guide={"max_steps": 20, "batch_size": 1, "checkpoint_every": 1}))
     _bad_loss(monkeypatch, range(2, 20))
     with pytest.raises(BadConfig, match="10 steps in a row"):
         guide(config)

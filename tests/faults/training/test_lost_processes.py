@@ -13,7 +13,8 @@ import pytest
 
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.sharing.lost_processes import LostProcess, lost_processes_told
-from tests.training.runs.test_pretrain_ranks import free_port, start
+from tests.training.runs.two_rank_pretrain import free_port, start
+from tests.training.training_log import wait_for_steps
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 _MOST_S = 60
@@ -26,14 +27,6 @@ def _alone(out: Path, wrapper: tuple[str, ...] = (), **changes: object) -> subpr
     command = [sys.executable, "-m", "tests.training.runs.two_rank_pretrain", str(out), json.dumps(settings)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen([*wrapper, *command], env=environment, cwd=_REPOSITORY, stderr=subprocess.PIPE)
-
-
-def _wait_for_steps(out: Path, steps: int, process: subprocess.Popen) -> None:
-    log, deadline = out / "metrics.jsonl", time.monotonic() + 300
-    while not (log.is_file() and log.read_text().count("\n") >= steps):
-        assert process.poll() is None, process.communicate()[1].decode()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def _end(process: subprocess.Popen) -> tuple[str, float]:
@@ -53,7 +46,7 @@ def _workers_of(process: subprocess.Popen) -> list[int]:
 def test_when_a_rank_is_killed_the_other_ends_with_the_cause(tmp_path, figures):
     port = free_port()
     ranks = [start(tmp_path, rank, port, {"max_steps": 100000, "batch_size": 1}) for rank in (0, 1)]
-    _wait_for_steps(tmp_path, 2, ranks[0])
+    wait_for_steps(tmp_path, 2, ranks[0])
     ranks[1].send_signal(signal.SIGKILL)
     told, took_s = _end(ranks[0])
     ranks[1].communicate()
@@ -66,7 +59,7 @@ def test_when_a_rank_is_killed_the_other_ends_with_the_cause(tmp_path, figures):
 @pytest.mark.slow
 def test_when_a_worker_is_killed_the_run_ends_with_the_cause_and_its_last_checkpoint(tmp_path, figures):
     process = _alone(tmp_path)
-    _wait_for_steps(tmp_path, 2, process)
+    wait_for_steps(tmp_path, 2, process)
     os.kill(_workers_of(process)[0], signal.SIGKILL)
     told, took_s = _end(process)
     assert "LostProcess: workers: expected every process that prepares batches to live, found one ended" in told

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from offline_training.pretraining.base import contrastive
 from offline_training.pretraining.pretrain import pretrain
 from offline_training.runs.checkpoint import load_checkpoint
 from tests.training.pretraining.pretrain_scenes import Rooms, config
+from tests.training.training_log import losses, wait_for_steps
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -31,19 +31,6 @@ def child(out: Path, **changes: object) -> subprocess.Popen:
     command = [sys.executable, "-m", "tests.training.runs.two_rank_pretrain", str(out), json.dumps(changes)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, env=environment, cwd=_REPOSITORY, stderr=subprocess.PIPE)
-
-
-def wait_for_steps(out: Path, steps: int, process: subprocess.Popen) -> None:
-    log, deadline = out / "metrics.jsonl", time.monotonic() + 300
-    while not (log.is_file() and log.read_text().count("\n") >= steps):
-        assert process.poll() is None, process.communicate()[1].decode()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def losses(out: Path) -> dict[int, float]:
-    lines = [json.loads(text) for text in (out / "metrics.jsonl").read_text().splitlines()]
-    return {line["step"]: line["loss"] for line in lines}
 
 
 @pytest.mark.slow

@@ -17,7 +17,6 @@ from offline_training.datasets.batches.training_scans import labelled_scan
 from offline_training.datasets.lidar.pandaset import PandaSet
 from offline_training.datasets.lidar.semantic_kitti import SemanticKitti
 from offline_training.export import export_segmentation as export_module
-from offline_training.export.description import CardText
 from offline_training.export.export_segmentation import export_network
 from offline_training.export.parity import MAX_DIFFERENCE, read_clouds
 from offline_training.finetuning.config import FinetuneConfig
@@ -26,8 +25,8 @@ from offline_training.networks.sparse.inputs import SparseInputs
 from offline_training.networks.sparse.maps import SparseMaps
 from offline_training.networks.sparse.minkunet import LEVELS, MinkUNet
 from tests.recordings import recording
+from tests.training.export.trial_card import CARD
 
-CARD = CardText(name="trial", licence="none", training_data=("nothing",), limits=("everything",), text="A trial.")
 SETTINGS = {"out": "unused", "train": [], "stem": 16, "planes": [16, 16, 32, 32, 32, 16, 16, 16], "blocks": [1] * 8}
 
 

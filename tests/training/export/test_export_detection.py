@@ -17,7 +17,6 @@ from lidar_vl_core.foundation.errors import BadModelPackage, BadRequest
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.detector import Detector as RobotDetector
 from offline_training.cli.main import main
-from offline_training.export.card_text import CardText
 from offline_training.export.export_detection import _has_equal, compare_detector, export_detector
 from offline_training.export.parity import MAX_DIFFERENCE
 from offline_training.finetuning.detection.config import DetectFinetuneConfig
@@ -28,10 +27,10 @@ from offline_training.networks.detection.inputs import DetectorPreparer
 from offline_training.networks.second.second import Second
 from offline_training.networks.voxelnet.encoder import VoxelEncoder
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
+from tests.training.export.trial_card import CARD
 from tests.training.finetuning.detection.parking import config, settings
 from tests.training.networks.detection.made_scans import GRID, PREPARER, SCANS, SMALL_BEV
 
-CARD = CardText(name="trial", licence="none", training_data=("nothing",), limits=("everything",), text="A trial.")
 CLASSES = class_table("kitti3")
 SELECTION = BoxSelection(least_score=0.05, most_candidates=300, iou_threshold=0.1, most_boxes=50)
 CLOUDS = [PointCloud(xyz_m, intensity, 0, "lidar") for xyz_m, intensity in SCANS]

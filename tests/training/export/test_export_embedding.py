@@ -16,7 +16,6 @@ from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.vocabulary import load_vocabulary
 from offline_training.cli.main import main
 from offline_training.export import export_embedding as export_module
-from offline_training.export.description import CardText
 from offline_training.export.export_embedding import Towers, export_embedding
 from offline_training.export.parity import MAX_DIFFERENCE
 from offline_training.words.features import run_text
@@ -26,6 +25,7 @@ from offline_training.words.stages.adapter.specialise import load_adapter, speci
 from offline_training.words.stages.guidance.guide import guide
 from offline_training.words.stages.guidance.inference import load_language_network
 from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
+from tests.training.export.trial_card import CARD
 from tests.training.words.stages.tiny_language import (
     CHANNELS,
     tiny_config,
@@ -34,7 +34,6 @@ from tests.training.words.stages.tiny_language import (
     write_tiny_features,
 )
 
-CARD = CardText(name="trial", licence="none", training_data=("nothing",), limits=("everything",), text="A trial.")
 NEW_WORDS = ("red", "excavator")
 
 

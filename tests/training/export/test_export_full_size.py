@@ -8,7 +8,7 @@ from offline_training.export import parity as parity_of_export
 from offline_training.export.export_detection import export_detector
 from tests.recordings import FOLDERS, SHIPPED, recording
 from tests.training.export.full_size import at_once, full_size
-from tests.training.export.test_export_detection import CARD
+from tests.training.export.trial_card import CARD
 
 DRIVES = FOLDERS.get("real", SHIPPED)
 AHEAD = (0.0, -6.4, -3.0, 12.8, 6.4, 1.0)  # of KITTI's grid as much as a map of 32 x 32 cells takes

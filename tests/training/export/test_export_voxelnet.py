@@ -16,7 +16,6 @@ from lidar_vl_core.model_packages.package_writer import write_model_package
 from lidar_vl_core.tasks.point_network import open_point_network
 from lidar_vl_core.tasks.segmenter import Segmenter
 from offline_training.datasets.augment.point_augment import LabelledScan
-from offline_training.export.card_text import CardText
 from offline_training.export.description import package_manifest
 from offline_training.export.detector_onnx import voxelnet_onnx
 from offline_training.export.export_segmentation import export, export_network
@@ -24,9 +23,9 @@ from offline_training.finetuning.config import FinetuneConfig
 from offline_training.finetuning.evaluate import build_network, predict
 from offline_training.runs.backbones import preparer_of
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
+from tests.training.export.trial_card import CARD
 from tests.written.refused_operators import refused_operators
 
-CARD = CardText(name="trial", licence="none", training_data=("nothing",), limits=("everything",), text="A trial.")
 RUN = validated(
     FinetuneConfig,
     {

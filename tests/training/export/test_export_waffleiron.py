@@ -16,7 +16,6 @@ from lidar_vl_core.tasks.point_network import open_point_network
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.voxels.cell_sums import cell_sums
 from offline_training.datasets.augment.point_augment import LabelledScan
-from offline_training.export.card_text import CardText
 from offline_training.export.export_segmentation import export, export_network
 from offline_training.export.waffleiron_onnx import waffleiron_onnx
 from offline_training.finetuning.config import FinetuneConfig
@@ -25,9 +24,9 @@ from offline_training.networks.waffleiron.waffleiron import WaffleIron
 from offline_training.networks.waffleiron.waffleiron_shapes import WaffleIronShape
 from offline_training.runs.backbones import flat_grids_of, preparer_of
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
+from tests.training.export.trial_card import CARD
 from tests.written.refused_operators import refused_operators
 
-CARD = CardText(name="trial", licence="none", training_data=("nothing",), limits=("everything",), text="A trial.")
 RUN = validated(
     FinetuneConfig,
     {

@@ -1,8 +1,5 @@
 """Foreign weights give foreign numbers: against MinkowskiEngine's definition, and against spconv on one thread."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
 import torch
@@ -17,22 +14,12 @@ from offline_training.networks.sparse.maps import SparseMaps
 from offline_training.networks.sparse.minkunet import MinkUNet
 from offline_training.networks.sparse.minkunet_shapes import SHAPES, MinkUNetShape
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
+from tests.training.networks.one_thread import one_thread
 from tests.training.runs.minkowski_reference import convolve, random_state, res16unet, transposed
 
 SMALL = MinkUNetShape(6, (5, 7, 8, 9, 8, 7, 6, 5), (1, 2, 1, 1, 1, 1, 1, 2), stem_convs=1)
 ORIGIN = -16  # multiple of 16: where our coordinates count from
 TOLERANCE = 1e-4
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """spconv's CPU kernels race with more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def random_cells(seed: int, count: int, side: int = 12) -> np.ndarray:

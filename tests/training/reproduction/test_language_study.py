@@ -1,14 +1,9 @@
 """Studies of 3DSS-VLG: their files, what is trained for which row, that nothing is done twice, and the published numbers."""
 
-from pathlib import Path
-
 import pytest
 
 import offline_training.reproduction.language.language_runs as language_runs
-import offline_training.reproduction.language.language_stages as language_stages
-import offline_training.words.evaluation.evaluate_language as evaluation
 from lidar_vl_core.classes.known_tables import class_table
-from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest
 from lidar_vl_core.words.vocabulary import load_vocabulary
 from offline_training.datasets.data_sources import DataSource, data_set_spec
@@ -19,58 +14,9 @@ from offline_training.reproduction.language.language_runs import LanguageRuns, c
 from offline_training.reproduction.language.language_study import LanguageStudy
 from offline_training.reproduction.studies import load_study, reproduce, reproduce_study
 from offline_training.words.settings.question import class_ids_of_truth
+from tests.training.reproduction.small_studies import small_language_study
 
 STUDIES = [name for name in study_names() if isinstance(load_study(name), LanguageStudy)]
-
-
-def small_study(**changes: object) -> LanguageStudy:
-    content = {
-        "kind": "language",
-        "title": "small",
-        "source": "made up",
-        "recipe": "words/synthetic_rooms.yaml",
-        "run": {"extract": {"store": "{out}/features"}},
-        "seeds": [0, 1],
-        "rows": [
-            {"name": "others", "quoted": True, "published": {"mIoU": 20.0}},
-            {"name": "baseline", "run": {"specialise": {"enabled": False}}, "mode": "2d"},
-            {"name": "full", "published": {"mIoU": 45.0}},
-            {"name": "ensemble", "like": "full", "mode": "ensemble"},
-        ],
-        "columns": [
-            {"name": "mIoU"},
-            {"name": "mAcc", "measure": "mean_accuracy"},
-            {"name": "chairs", "of": ["chair"], "rows": ["full"]},
-            {"name": "labels", "measure": "pseudo_label_mean_iou"},
-        ],
-    }
-    return validated(LanguageStudy, {**content, **changes}, "test")
-
-
-@pytest.fixture
-def fake_stages(monkeypatch):
-    """Stages that take no time: they are counted, and answers are 40 % right in 2D, 50 % else."""
-    done: list[str] = []
-
-    def stage(name):
-        return lambda config, *_: (
-            done.append(f"{name} {Path(config.out).parent.name}/{Path(config.out).name}") or "made"
-        )
-
-    names = {"pseudo_label": "label", "specialise": "specialise", "guide": "guide"}
-    monkeypatch.setattr(language_stages, "stages", lambda: {name: stage(short) for name, short in names.items()})
-    monkeypatch.setattr(language_runs, "_extract", lambda config: done.append("features"))
-
-    def evaluated(config, checkpoint, question, tests):
-        done.append(f"{question.mode} {checkpoint is not None}")
-        share = 0.4 if question.mode == "2d" else 0.5
-        pooled = {"mean_iou": share, "mean_accuracy": 0.6, "per_class_iou": {"chair": 0.3}}
-        return {"pooled": pooled, "scenes": {"room": [[int(100 * share)], [100], [int(100 * share)]]}}
-
-    monkeypatch.setattr(evaluation, "evaluate_language", evaluated)
-    quality = {"mean_iou": 0.7, "coverage": 1.0, "per_class_iou": {}}
-    monkeypatch.setattr(evaluation, "pseudo_label_quality", lambda config: quality)
-    return done
 
 
 @pytest.fixture
@@ -115,7 +61,7 @@ def test_no_scene_is_trained_and_tested_on(name, tmp_path):
 
 @pytest.mark.slow
 def test_each_stage_runs_once_for_all_rows_that_share_a_run(tmp_path, fake_stages, no_table):
-    study = small_study()
+    study = small_language_study()
     cells = reproduce(study, tmp_path, None)
     assert len(cells) == 2 * (3 * 3 + 1)  # three rows that run, two seeds; chairs of one row alone
     assert fake_stages.count("label full/seed0") == fake_stages.count("guide full/seed0") == 1
@@ -129,7 +75,7 @@ def test_each_stage_runs_once_for_all_rows_that_share_a_run(tmp_path, fake_stage
 
 @pytest.mark.slow
 def test_the_table_has_quoted_rows_and_the_published_numbers(tmp_path, fake_stages):
-    reproduce(small_study(), tmp_path, None)
+    reproduce(small_language_study(), tmp_path, None)
     text = (tmp_path / "table.md").read_text()
     assert "| others | - [20] | - | - | - |" in text
     assert "| full | 50.00 +- 0.00 [45, +5.00] | 60.00 +- 0.00 | 30.00 +- 0.00 | 70.00 +- 0.00 |" in text
@@ -144,22 +90,22 @@ def test_a_bound_is_measured_before_all_else_and_nothing_else_is_run_where_it_is
     with pytest.raises(
         BadRequest, match=r"'full' to be at least 10\.1 points above 'baseline' in mIoU, found 50\.0 and 40\.0"
     ):
-        reproduce(small_study(bound=missed), tmp_path / "missed", None)
+        reproduce(small_language_study(bound=missed), tmp_path / "missed", None)
     assert "ensemble True" not in fake_stages
     assert not any("seed1" in done for done in fake_stages)
     fake_stages.clear()
-    reproduce(small_study(bound=met), tmp_path / "met", None)
+    reproduce(small_language_study(bound=met), tmp_path / "met", None)
     assert fake_stages.count("guide full/seed0") == 1
     assert "ensemble True" in fake_stages
 
 
 def test_another_configuration_takes_the_folder_and_is_measured_anew(tmp_path, fake_stages, no_table):
-    reproduce(small_study(), tmp_path, None, ("full",))
+    reproduce(small_language_study(), tmp_path, None, ("full",))
     stray = tmp_path / "runs" / "full" / "seed0" / "pseudo_labels" / "of_before"
     stray.parent.mkdir()
     stray.touch()
     fake_stages.clear()
-    changed = small_study(run={"guide": {"max_steps": 7}})
+    changed = small_language_study(run={"guide": {"max_steps": 7}})
     assert measured_cells(LanguageRuns(changed, Place(tmp_path, "", 1)), changed.rows) == []
     reproduce(changed, tmp_path, None, ("full",))
     assert "guide full/seed0" in fake_stages
@@ -167,9 +113,9 @@ def test_another_configuration_takes_the_folder_and_is_measured_anew(tmp_path, f
 
 
 def test_a_question_that_changes_trains_nothing_anew(tmp_path, fake_stages, no_table):
-    reproduce(small_study(), tmp_path, None, ("full",))
+    reproduce(small_language_study(), tmp_path, None, ("full",))
     fake_stages.clear()
-    reproduce(small_study(columns=[{"name": "mIoU", "of": ["chair"]}]), tmp_path, None, ("full",))
+    reproduce(small_language_study(columns=[{"name": "mIoU", "of": ["chair"]}]), tmp_path, None, ("full",))
     assert set(fake_stages) == {"features"}
 
 
@@ -179,8 +125,8 @@ def test_a_question_that_changes_trains_nothing_anew(tmp_path, fake_stages, no_t
         (lambda path: reproduce_study("vlg-table3", path, None), "--data ROOT"),
         (lambda path: reproduce_study("vlg-table3", path, path / "none"), "found no folder .*none. Correct --data"),
         (lambda path: reproduce_study("vlg-table2", path, None), "synthetic-rooms"),
-        (lambda path: reproduce(small_study(), path, None, ("nobody",)), "'baseline', 'full'"),
-        (lambda path: reproduce(small_study(), path, None, (), 0), "at least 1"),
+        (lambda path: reproduce(small_language_study(), path, None, ("nobody",)), "'baseline', 'full'"),
+        (lambda path: reproduce(small_language_study(), path, None, (), 0), "at least 1"),
     ],
 )
 def test_wrong_requests_are_refused_with_what_there_is(act, told, tmp_path):
@@ -199,7 +145,7 @@ def test_wrong_requests_are_refused_with_what_there_is(act, told, tmp_path):
 )
 def test_studies_that_contradict_themselves_are_refused(changes, told):
     with pytest.raises(BadConfig, match=told):
-        small_study(**changes)
+        small_language_study(**changes)
 
 
 def _seeds(sources: tuple[DataSource, ...]) -> set[tuple[str, int]]:

@@ -20,8 +20,7 @@ from offline_training.reproduction.language.language_runs import LanguageRuns
 from offline_training.reproduction.plan_text import list_lines, plan_lines, plan_of
 from offline_training.reproduction.pretraining.pretraining_runs import PretrainingRuns
 from offline_training.reproduction.studies import Study, load_study
-from tests.training.reproduction import test_language_study, test_pretraining_study
-from tests.training.reproduction.test_language_study import fake_stages  # noqa: F401  a fixture
+from tests.training.reproduction.small_studies import small_language_study, small_pretraining_study
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -101,7 +100,7 @@ def test_finished_pre_trainings_are_counted_and_their_hours_told(tmp_path, monke
     monkeypatch.setattr(pretraining, "pretrain", pretrained)
     fake = dict.fromkeys(("mean_iou", "hours"), lambda *_: Measured(40.0, {}))
     monkeypatch.setattr(pretraining_runs, "_MEASURES", fake)
-    study = test_pretraining_study.small_study()
+    study = small_pretraining_study()
     before = {"pre-training": (2, 0), "fine-tuning": (4, 0), "number in the table": (12, 0)}
     assert counts(study, tmp_path) == before
     run_rows(PretrainingRuns(study, Place(tmp_path, "", 1)), ("ours", "ours again"), 0)
@@ -111,12 +110,12 @@ def test_finished_pre_trainings_are_counted_and_their_hours_told(tmp_path, monke
     assert plan_of(study, Place(tmp_path, "", 4)).cost()[0] == (
         "pre-training ours: 1.00 h, 2.0 GB (measured, n=1); 1 left: 1.00 h"
     )
-    changed = test_pretraining_study.small_study(pretrain={"learning_rate": 0.1})
+    changed = small_pretraining_study(pretrain={"learning_rate": 0.1})
     assert counts(changed, tmp_path)["pre-training"] == (2, 0)
 
 
-def test_finished_stages_of_3dss_vlg_are_counted(tmp_path, fake_stages):  # noqa: F811
-    study = test_language_study.small_study()
+def test_finished_stages_of_3dss_vlg_are_counted(tmp_path, fake_stages):
+    study = small_language_study()
     before = counts(study, tmp_path)
     assert (before["pseudo-label"], before["specialise"], before["guide"]) == ((4, 0), (2, 0), (2, 0))
     run_rows(LanguageRuns(study, Place(tmp_path, "", 1)), ("full", "ensemble"), 1)

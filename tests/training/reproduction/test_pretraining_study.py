@@ -7,7 +7,6 @@ from concurrent.futures import Future
 import pytest
 
 import offline_training.reproduction.pretraining.pretraining_runs as pretraining_runs
-from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest
 from offline_training.datasets.data_sources import data_set_spec, data_source
 from offline_training.evaluation.robustness import corruption_errors
@@ -21,25 +20,10 @@ from offline_training.reproduction.base.table import markdown_table
 from offline_training.reproduction.pretraining.pretraining_runs import PretrainingRuns
 from offline_training.reproduction.pretraining.pretraining_study import PretrainingStudy
 from offline_training.reproduction.studies import load_study, reproduce
+from tests.training.reproduction.small_studies import small_pretraining_study
 
 STUDIES = [name for name in study_names() if isinstance(load_study(name), PretrainingStudy)]
 TABLES = ["table1", "table2", "table3", "table4", "table5", "table6", "table7", "table8", "table9"]
-
-
-def small_study(**changes: object) -> PretrainingStudy:
-    content = {
-        "kind": "pretraining",
-        "title": "small",
-        "source": "made up",
-        "seeds": [0, 1],
-        "rows": [
-            {"name": "random", "published": {"1 %": 30.0}},
-            {"name": "ours", "recipe": "pretrain/synthetic.yaml"},
-            {"name": "ours again", "like": "ours", "published": {"1 %": 50.0}},
-        ],
-        "columns": [{"name": "1 %", "recipe": "finetune/demo.yaml"}, {"name": "hours", "measure": "hours"}],
-    }
-    return validated(PretrainingStudy, {**content, **changes}, "test")
 
 
 @pytest.fixture
@@ -104,7 +88,7 @@ def test_the_baseline_of_the_corruption_errors_is_the_one_the_published_tables_u
 
 @pytest.mark.slow
 def test_what_is_done_is_not_done_again(tmp_path, fake_runs):
-    study = small_study()
+    study = small_pretraining_study()
     cells = reproduce(study, tmp_path, None)
     assert len(cells) == 12  # three rows, two columns, two seeds
     assert sorted(set(fake_runs)) == sorted(
@@ -147,19 +131,19 @@ def test_a_run_that_fails_stops_none_of_the_others_and_is_told_at_the_end(tmp_pa
     monkeypatch.setattr(pretraining_runs, "_pretrain", lambda *settings: None)
     monkeypatch.setattr(pretraining_runs, "_MEASURES", {"mean_iou": measured, "hours": measured})
     with pytest.raises(BadRequest, match="no labels there"):
-        reproduce(small_study(), tmp_path, None, jobs=2)
+        reproduce(small_pretraining_study(), tmp_path, None, jobs=2)
     assert "| random | 40.00 +- 0.00" in (tmp_path / "table.md").read_text()
 
 
 def test_another_configuration_is_measured_anew(tmp_path, fake_runs):
-    reproduce(small_study(), tmp_path, None, ("random",))
+    reproduce(small_pretraining_study(), tmp_path, None, ("random",))
     fake_runs.clear()
-    reproduce(small_study(finetune={"max_steps": 7}), tmp_path, None, ("random",))
+    reproduce(small_pretraining_study(finetune={"max_steps": 7}), tmp_path, None, ("random",))
     assert fake_runs
 
 
 def test_the_table_shows_ours_the_spread_the_published_number_and_the_difference(tmp_path, fake_runs):
-    study = small_study()
+    study = small_pretraining_study()
     cells = reproduce(study, tmp_path, None)
     text = (tmp_path / "table.md").read_text()
     assert "| random | 45.00 +- 7.07 [30, +15.00] | 45.00 +- 7.07 |" in text
@@ -170,14 +154,14 @@ def test_the_table_shows_ours_the_spread_the_published_number_and_the_difference
 
 
 def test_cells_that_are_missing_stay_empty_and_few_seeds_are_told():
-    study = small_study()
+    study = small_pretraining_study()
     text = markdown_table(study, study.rows, [Cell("random", "1 %", 1, 42.0, {}, "")])
     assert "| random | 42.00 (n=1) [30, +12.00] | - |" in text
     assert "| ours again | - [50] | - |" in text
 
 
 def test_cells_of_a_damaged_or_foreign_file_are_not_believed(tmp_path, fake_runs):
-    study = small_study()
+    study = small_pretraining_study()
     reproduce(study, tmp_path, None, ("random",))
     runs = PretrainingRuns(study, Place(tmp_path, "", 1))
     file = runs.cell_file(study.rows[0], study.columns[0], 0)
@@ -189,9 +173,9 @@ def test_cells_of_a_damaged_or_foreign_file_are_not_believed(tmp_path, fake_runs
     ("act", "told"),
     [
         (lambda path: load_study("table10"), "expected one of pandaset, .*synthetic, .*table1"),
-        (lambda path: reproduce(small_study(), path, None, ("nobody",)), "'random', 'ours'"),
+        (lambda path: reproduce(small_pretraining_study(), path, None, ("nobody",)), "'random', 'ours'"),
         (lambda path: reproduce(load_study("table1"), path, None), "--data ROOT"),
-        (lambda path: reproduce(small_study(), path, None, (), 0), "at least 1"),
+        (lambda path: reproduce(small_pretraining_study(), path, None, (), 0), "at least 1"),
     ],
 )
 def test_wrong_requests_are_refused_with_what_there_is(act, told, tmp_path):
@@ -215,15 +199,15 @@ def test_wrong_requests_are_refused_with_what_there_is(act, told, tmp_path):
 )
 def test_studies_with_keys_that_contradict_or_do_nothing_are_refused(changes, told):
     with pytest.raises(BadConfig, match=told):
-        small_study(**{"rows": [{"name": "a"}], **changes})
+        small_pretraining_study(**{"rows": [{"name": "a"}], **changes})
 
 
 def test_a_row_like_another_is_run_as_that_one_when_it_is_asked_alone(tmp_path, fake_runs):
-    cells = reproduce(small_study(), tmp_path, None, ("ours again",))
+    cells = reproduce(small_pretraining_study(), tmp_path, None, ("ours again",))
     assert {cell.row for cell in cells} == {"ours again"}
     assert (tmp_path / "runs" / "ours" / "seed0" / "pretrain.yaml").is_file()
     fake_runs.clear()
-    assert len(reproduce(small_study(), tmp_path, None, ("ours",))) == 4
+    assert len(reproduce(small_pretraining_study(), tmp_path, None, ("ours",))) == 4
     assert fake_runs == []
 
 
@@ -233,4 +217,4 @@ def test_recipes_are_joined_key_by_key_and_places_are_filled():
     )
     assert settings["augment"]["flip_probability"] == 0.0
     assert filled(settings, {"out": "here"})["out"] == "here/x"
-    assert small_study().chosen_rows(("ours again", "random"))[0].name == "random"
+    assert small_pretraining_study().chosen_rows(("ours again", "random"))[0].name == "random"

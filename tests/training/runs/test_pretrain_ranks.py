@@ -1,11 +1,7 @@
 """Two processes on the CPU (gloo) against one with the joined batch; and a run that is told to stop."""
 
-import json
-import os
 import signal
-import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,28 +9,13 @@ import pytest
 import torch
 
 from offline_training.runs.checkpoint import load_checkpoint
-from tests.training.runs.two_rank_pretrain import main
+from tests.training.runs.two_rank_pretrain import free_port, main, start
 from tests.training.training_log import losses
 
 TWO_SOURCES = {
     "train": [{"kind": "pandaset", "folder": name, "weight": weight} for name, weight in (("one", 3.0), ("two", 1.0))],
     "order": "weights",
 }
-_REPOSITORY = Path(__file__).resolve().parents[3]
-
-
-def start(out: Path, rank: int, port: int, changes: dict) -> subprocess.Popen:
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    environment = {**os.environ, **{name: str(value) for name, value in place.items()}, "OMP_NUM_THREADS": "1"}
-    arguments = [str(out), json.dumps(changes)]
-    module = [sys.executable, "-m", "tests.training.runs.two_rank_pretrain"]
-    return subprocess.Popen([*module, *arguments], env=environment, cwd=_REPOSITORY, stderr=subprocess.PIPE)
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def ended(children: list[subprocess.Popen]) -> list[str]:

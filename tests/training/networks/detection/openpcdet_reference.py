@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tests.training.networks.test_foreign_weights import one_thread
+from tests.training.networks.one_thread import one_thread
 from tests.training.networks.voxelnet.spconv_voxelnet import spconv_backbone
 
 State = Mapping[str, Tensor]

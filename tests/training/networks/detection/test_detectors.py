@@ -13,7 +13,7 @@ from offline_training.networks.second.anchor_head import AnchorSettings
 from offline_training.networks.second.second import Second
 from offline_training.networks.voxelnet.encoder import VoxelEncoder
 from tests.training.networks.detection.made_scans import GRID, PREPARER, SCANS, SMALL_BEV, TRUTH
-from tests.training.networks.test_foreign_weights import one_thread
+from tests.training.networks.one_thread import one_thread
 
 NOTHING = (np.full((3, 3), 99.0, np.float32), np.zeros(3, np.float32))
 NO_BOXES = Boxes3d.of(np.empty((0, 7)), np.empty(0))

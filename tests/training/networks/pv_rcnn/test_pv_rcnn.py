@@ -18,8 +18,8 @@ from offline_training.networks.voxelnet.encoder import VoxelEncoder
 from tests.training.networks.detection.made_scans import GRID, PREPARER, SCANS, SMALL_BEV, TRUTH
 from tests.training.networks.detection.openpcdet_reference import detector_state, spconv_map
 from tests.training.networks.detection.random_weights import randomise
+from tests.training.networks.one_thread import one_thread
 from tests.training.networks.pv_rcnn import openpcdet_pv_rcnn as reference
-from tests.training.networks.test_foreign_weights import one_thread
 
 WITH_KEYPOINTS = PvRcnnPreparer(GRID, 5, 16_000, keypoints=48)
 NOTHING = (np.full((3, 3), 99.0, np.float32), np.zeros(3, np.float32))

@@ -15,15 +15,10 @@ from offline_training.networks.sparse.minkunet import LEVELS, MinkUNet
 from offline_training.networks.sparse.minkunet_shapes import SHAPES, MinkUNetShape, weight_count
 from offline_training.runs.backbone_config import BackboneConfig
 from offline_training.runs.backbones import build_backbone
+from tests.training.networks.sparse.random_voxels import random_maps
 
 TINY = MinkUNetShape(stem=16, planes=(16, 16, 32, 32, 32, 16, 16, 16), blocks=(1, 2, 1, 1, 1, 1, 1, 1))
 WIDE = replace(TINY, stem_convs=1, stem_kernel=5)
-
-
-def random_maps(count: int, seed: int = 0, form: str = "auto", side: int = 40) -> SparseMaps:
-    cells = np.sort(np.random.default_rng(seed).choice(side**3, count, replace=False))
-    coords = np.stack(np.unravel_index(cells, (side,) * 3), axis=1).astype(np.int32)
-    return SparseMaps.of_coords(coords, levels=LEVELS, form=form)
 
 
 def parameters(name: str, in_channels: int, out_channels: int) -> int:

@@ -17,17 +17,13 @@ from offline_training.networks.sparse.convolution import (
 from offline_training.networks.sparse.cpu_conv import LANES
 from offline_training.networks.sparse.maps import SparseMaps
 from offline_training.networks.sparse.torchsparse_conv import to_torchsparse_order
-
-SIDE = 8  # cells of the dense grid
-
-
-def random_coords(seed: int, count: int) -> np.ndarray:
-    cells = np.random.default_rng(seed).choice(SIDE**3, count, replace=False)
-    return np.stack(np.unravel_index(np.sort(cells), (SIDE,) * 3), axis=1).astype(np.int32)
-
-
-def maps_of(coords: np.ndarray, levels: int = 2, form: str = "auto") -> SparseMaps:
-    return SparseMaps.of_coords(coords, levels=levels, form=form)
+from tests.training.networks.sparse.random_voxels import (
+    SIDE,
+    maps_of,
+    random_coords,
+    random_problem,
+    values_and_gradients,
+)
 
 
 def dense(x: torch.Tensor, coords: np.ndarray, side: int) -> torch.Tensor:
@@ -46,19 +42,6 @@ def at(grid: torch.Tensor, coords: np.ndarray) -> torch.Tensor:
 def cubic(weight: torch.Tensor, side: int) -> torch.Tensor:
     """[K, C_in, C_out] to conv3d's (C_out, C_in, side, side, side)."""
     return weight.reshape(side, side, side, *weight.shape[1:]).permute(4, 3, 0, 1, 2)
-
-
-def values_and_gradients(
-    y: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, pull: torch.Tensor
-) -> list[torch.Tensor]:
-    return [y, *torch.autograd.grad((y * pull).sum(), [x, weight])]
-
-
-def random_problem(seed: int, rows: int, kernel: int, c_in: int, c_out: int, dtype: torch.dtype) -> list[torch.Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(rows, c_in, generator=generator, dtype=dtype, requires_grad=True)
-    weight = torch.randn(kernel, c_in, c_out, generator=generator, dtype=dtype, requires_grad=True)
-    return [x, weight]
 
 
 sizes = st.tuples(st.integers(0, 1000), st.integers(1, 300), st.integers(1, 5), st.integers(1, 5))

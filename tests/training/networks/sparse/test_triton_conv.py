@@ -15,7 +15,7 @@ from offline_training.networks.sparse import triton_conv
 from offline_training.networks.sparse.convolution import sparse_conv, sparse_inverse_conv
 from offline_training.networks.sparse.gather_rows import FlatPairs, GatherRows
 from offline_training.networks.sparse.maps import NeighbourTable
-from tests.training.networks.sparse.test_sparse_conv import maps_of, random_coords, random_problem, values_and_gradients
+from tests.training.networks.sparse.random_voxels import maps_of, random_coords, random_problem, values_and_gradients
 
 Convolve = Callable[[torch.Tensor, torch.Tensor, str], torch.Tensor]
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

@@ -10,7 +10,7 @@ from offline_training.networks.foreign_weights import translate_weights
 from offline_training.networks.sparse.convolution import sparse_conv
 from offline_training.networks.sparse.maps import NeighbourTable
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
-from tests.training.networks.test_foreign_weights import one_thread
+from tests.training.networks.one_thread import one_thread
 from tests.training.networks.voxelnet.spconv_voxelnet import SHAPE_ZYX, foreign_state, spconv_backbone
 from tests.training.networks.voxelnet.voxelnet_clouds import PREPARER, cloud, random_norms
 
