@@ -8,7 +8,7 @@ from offline_training.words.image_models.towers.last_block import READINGS
 from offline_training.words.image_models.towers.open_clip_convnext import OpenClipConvNext
 from offline_training.words.image_models.towers.open_clip_vit import OpenClipVit
 from offline_training.words.image_models.towers.open_clip_weights import architecture
-from tests.training.words.image_models.tiny_clips import CHANNELS, CONVNEXT, tiny_clip
+from tests.training.words.image_models.tiny_clips import CHANNELS, CONVNEXT, random_windows, tiny_clip
 
 _ERROR = 1e-5
 _VITS = {
@@ -21,10 +21,6 @@ _VITS = {
     "one block": {"layers": 1},
     "sine and cosine places": {"pos_embed_type": "sin_cos_2d"},
 }
-
-
-def _windows(height, width, seed=1):
-    return torch.randn((2, 3, height, width), generator=torch.Generator().manual_seed(seed))
 
 
 def _own_tokens(visual, windows):
@@ -40,7 +36,7 @@ def _own_tokens(visual, windows):
 def test_the_original_attention_put_back_gives_open_clips_own_output(name, quick_gelu):
     for seed in range(2):
         visual = tiny_clip(_VITS[name], seed, quick_gelu).visual
-        windows = _windows(*visual.image_size, seed=seed)
+        windows = random_windows(*visual.image_size, seed=seed)
         tokens = OpenClipVit(visual, READINGS["plain"]).tokens(windows)
         assert (tokens - _own_tokens(visual, windows)).abs().max() <= _ERROR
 
@@ -55,7 +51,7 @@ def test_another_grid_equals_open_clip_with_its_own_image_size_override():
         state = trained.state_dict()
         resize_pos_embed(state, override)
         override.load_state_dict(state)
-        windows = _windows(*size)
+        windows = random_windows(*size)
         tokens = OpenClipVit(trained.visual, READINGS["plain"]).tokens(windows)
         assert (tokens - _own_tokens(override.visual, windows)).abs().max() <= _ERROR
 
@@ -64,7 +60,7 @@ def test_another_grid_equals_open_clip_with_its_own_image_size_override():
 @torch.no_grad()
 def test_the_block_around_a_reading_is_as_the_table_says(name):
     visual = tiny_clip({"ls_init_value": 0.5, "image_size": (16, 24)}, seed=5).visual
-    windows = _windows(16, 24)
+    windows = random_windows(16, 24)
     answer = visual.forward_intermediates(windows, indices=[1], output_fmt="NLC", output_extra_tokens=True)
     x = torch.cat([answer["image_intermediates_prefix"][0], answer["image_intermediates"][0]], dim=1)
     block = visual.transformer.resblocks[-1]
@@ -90,7 +86,7 @@ def test_the_block_around_a_reading_is_as_the_table_says(name):
 @torch.no_grad()
 def test_keys_are_those_of_the_last_block_through_its_output_projection():
     visual = tiny_clip({"layers": 1}).visual
-    windows = _windows(32, 32)
+    windows = random_windows(32, 32)
     block = visual.transformer.resblocks[0]
     k = block.ln_1(visual._embeds(windows)) @ block.attn.in_proj_weight[64:128].T + block.attn.in_proj_bias[64:128]
     expected = block.attn.out_proj(k)[:, 1:].transpose(1, 2).reshape(2, 64, 4, 4)
@@ -103,7 +99,7 @@ def test_keys_are_those_of_the_last_block_through_its_output_projection():
 def test_a_convnext_head_on_the_mean_of_the_cells_gives_open_clips_own_output(trunk, projection):
     visual = tiny_clip({**CONVNEXT, "timm_model_name": trunk, "timm_proj": projection}).visual
     tower = OpenClipConvNext(visual)
-    windows = _windows(64, 96)
+    windows = random_windows(64, 96)
     pooled = tower.head(tower.trunk_features(windows).mean(dim=(2, 3)))  # the mean before the trunk's norm, put back
     assert (pooled - visual(windows)).abs().max() <= _ERROR
 
@@ -113,9 +109,9 @@ def test_a_convnext_cell_alone_gives_what_open_clip_says_of_one_cell():
     visual = tiny_clip(CONVNEXT).visual
     tower = OpenClipConvNext(visual)
     assert (tower.cell_px, tower.channels) == (32, CHANNELS)
-    windows = _windows(32, 32)
+    windows = random_windows(32, 32)
     torch.testing.assert_close(tower.cells(windows)[:, :, 0, 0], visual(windows), rtol=0.0, atol=_ERROR)
-    features, cells = tower.trunk_features(_windows(64, 96)), tower.cells(_windows(64, 96))
+    features, cells = tower.trunk_features(random_windows(64, 96)), tower.cells(random_windows(64, 96))
     assert cells.shape == (2, CHANNELS, 2, 3)
     torch.testing.assert_close(cells[1, :, 1, 2], tower.head(features[1:, :, 1, 2])[0], rtol=0.0, atol=_ERROR)
 

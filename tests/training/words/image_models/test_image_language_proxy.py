@@ -14,7 +14,7 @@ from offline_training.words.image_models.towers.last_block import READINGS
 from offline_training.words.image_models.towers.open_clip_vit import OpenClipVit
 from offline_training.words.image_models.towers.proxy_affinity import proxy_weights, resized_values
 from offline_training.words.image_models.towers.proxy_clip import ProxyClip, load_dino
-from tests.training.words.image_models.tiny_clips import CHANNELS, VIT, shaken, tiny_clip, tiny_config
+from tests.training.words.image_models.tiny_clips import CHANNELS, VIT, random_windows, shaken, tiny_clip, tiny_config
 
 _COLORS = ((0.48, 0.46, 0.41), (0.27, 0.26, 0.28))  # CLIP's
 _DINO_COLORS = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # as timm states them for test_vit
@@ -25,10 +25,6 @@ _SETTINGS = OpenClipConfig(  # patches of 16 pixels
 
 def _features(seed, count, size=4):
     return torch.randn((2, count, size), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def _windows(height, width, seed=1):
-    return torch.randn((2, 3, height, width), generator=torch.Generator().manual_seed(seed))
 
 
 def _slow_weights(features):
@@ -93,7 +89,7 @@ def _dino(seed=4):
 def test_cells_are_clips_values_mixed_by_the_dinos_weights_without_residual_and_mlp():
     visual, dino = tiny_clip({"ls_init_value": 0.5}, seed=2).visual, _dino()
     tower = ProxyClip(OpenClipVit(visual, READINGS["maskclip"]), dino, _COLORS)
-    windows = _windows(32, 48)  # 4 x 6 patches of CLIP, 2 x 3 of the DINO
+    windows = random_windows(32, 48)  # 4 x 6 patches of CLIP, 2 x 3 of the DINO
     mean, std, own_mean, own_std = (torch.tensor(each)[:, None, None] for each in (*_COLORS, *_DINO_COLORS))
     tokens = dino.forward_features((windows * std + mean - own_mean) / own_std)
     weights = torch.stack([_slow_weights(each) for each in tokens[:, dino.num_prefix_tokens :].double()]).float()
@@ -111,7 +107,7 @@ def test_cells_are_clips_values_mixed_by_the_dinos_weights_without_residual_and_
 @torch.no_grad()
 def test_values_are_those_of_the_last_block():
     visual = tiny_clip({"layers": 1, "image_size": (16, 24)}).visual
-    block, windows = visual.transformer.resblocks[0], _windows(16, 24)
+    block, windows = visual.transformer.resblocks[0], random_windows(16, 24)
     expected = block.ln_1(visual._embeds(windows)) @ block.attn.in_proj_weight[128:].T + block.attn.in_proj_bias[128:]
     values, grid = OpenClipVit(visual, READINGS["plain"]).values(windows)
     assert grid == (2, 3)
@@ -123,7 +119,7 @@ def test_windows_that_are_no_whole_patches_of_clip_are_stretched_for_it():
     tower = ProxyClip(
         OpenClipVit(tiny_clip({"patch_size": 12, "image_size": 24}).visual, READINGS["plain"]), _dino(), _COLORS
     )
-    assert tower.cells(_windows(32, 64)).shape == (2, CHANNELS, 2, 4)
+    assert tower.cells(random_windows(32, 64)).shape == (2, CHANNELS, 2, 4)
 
 
 def test_the_model_reads_pictures_on_the_dinos_grid_and_says_what_it_reads_with(tmp_path):
@@ -141,7 +137,7 @@ def test_the_model_reads_pictures_on_the_dinos_grid_and_says_what_it_reads_with(
 @torch.no_grad()
 def test_a_copy_for_one_grid_says_the_same():
     tower = ProxyClip(OpenClipVit(tiny_clip(VIT).visual, READINGS["plain"]), _dino(), _COLORS)
-    windows = _windows(32, 64)
+    windows = random_windows(32, 64)
     torch.testing.assert_close(tower.of_grid((2, 4))(windows), tower.cells(windows), rtol=0.0, atol=1e-5)
 
 

@@ -37,6 +37,11 @@ def shaken(network: nn.Module, seed: int) -> nn.Module:
     return network
 
 
+def random_windows(height: int, width: int, seed: int = 1) -> torch.Tensor:
+    """(2, 3, height, width): two windows of images."""
+    return torch.randn((2, 3, height, width), generator=torch.Generator().manual_seed(seed))
+
+
 def tiny_config(folder: Path, vision: dict[str, Any] | None = None, **options: Any) -> OpenClipConfig:
     """A configuration of a tiny architecture that is written to `folder`; random weights unless `pretrained` is given."""
     path = folder / "tiny.json"
