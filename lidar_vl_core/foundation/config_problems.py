@@ -34,7 +34,11 @@ _MOST_TOLD = 5  # wrong keys in one message; a file of another command has dozen
 
 def told_problems(model: type[BaseModel], error: ValidationError) -> str:
     """The wrong keys of a configuration, the first few of many."""
-    problems = [_problem(model, ".".join(map(str, item["loc"])), item) for item in error.errors()]
+    items = error.errors()
+    # pydantic counts a list whose values are wrong as one without values, and says that as well
+    listed = {item["loc"][:-1] for item in items if item["loc"] and isinstance(item["loc"][-1], int)}
+    items = [item for item in items if not (item["type"] == "too_short" and item["loc"] in listed)]
+    problems = [_problem(model, ".".join(map(str, item["loc"])), item) for item in items]
     more = f"; and {len(problems) - _MOST_TOLD} more" if len(problems) > _MOST_TOLD else ""
     return "; ".join(problems[:_MOST_TOLD]) + more
 

@@ -67,6 +67,12 @@ class GrowingBag:
                 counts[topic] += count
         return counts
 
+    @property
+    def told_files(self) -> str:
+        """The files so far, in words: the first and the last of many."""
+        first, last = (self._folder / file.name for file in (self._files[0], self._files[-1]))
+        return f"{first}" if first == last else f"{first} to {last.name}"
+
     def has_room(self) -> bool:
         """Whether the disk has more free space than must stay free."""
         return self._limits.free_bytes == 0 or self._free_bytes(self._path.parent) > self._limits.free_bytes

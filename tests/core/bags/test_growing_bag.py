@@ -170,11 +170,13 @@ def test_where_too_little_is_free_none_is_begun_and_one_that_runs_is_told(tmp_pa
 def test_by_size_and_by_time_a_new_file_begins(tmp_path, name):
     now_s = 0.0
     bag = GrowingBag(tmp_path / name, Limits(file_bytes=1_000_000, file_s=10.0), now_s=lambda: now_s)
+    folder = tmp_path / "run" if name == "run" else tmp_path
+    assert bag.told_files == f"{folder / 'run_0.mcap'}"
     write(bag, range(100))  # 2 MB: a chunk in each file
     now_s = 11.0
     write(bag, [100])
     bag.close()
-    folder = tmp_path / "run" if name == "run" else tmp_path
+    assert bag.told_files == f"{folder / 'run_0.mcap'} to run_2.mcap"
     parts = [stamps(folder / f"run_{number}.mcap")[0] for number in range(3)]
     assert parts == [list(range(53)), list(range(53, 100)), [100]]
     found, warnings = stamps(folder)

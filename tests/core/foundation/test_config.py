@@ -141,6 +141,19 @@ def test_of_many_wrong_keys_the_first_are_told_and_the_others_counted():
         validated(Inner, {f"k{number}": number for number in range(8)}, "f.yaml")
 
 
+class Listed(Config):
+    names: tuple[str, ...] = Field(min_length=1)
+
+
+def test_a_list_with_a_wrong_value_is_not_told_to_be_too_short_as_well():
+    for found, told in (
+        ([3], r"names\.0: expected text, found 3"),
+        ([], r"names: expected at least 1 in the list, found \[\]"),
+    ):
+        with pytest.raises(BadConfig, match=rf"^f\.yaml: {told}\.$"):
+            validated(Listed, {"names": found}, "f.yaml")
+
+
 @pytest.mark.parametrize(
     ("text", "told"), [("", "found an empty file"), ("- a", "found a list"), ("words", "found 'words'")]
 )

@@ -80,7 +80,7 @@ class BagRecorder(Node):
         bag, self._bag = self._bag, None
         bag.close()
         said = ", ".join(f"{topic} {bag.counts[topic]} (lost {gaps.lost})" for topic, gaps in self._gaps.items())
-        self.get_logger().info(f"recorded {said} to {self.settings.output}")
+        self.get_logger().info(f"recorded {said} in {bag.told_files}")
 
     def _look(self) -> None:
         """Subscribe to topics that have appeared; stop when all topics are silent or the disk is almost full."""

@@ -29,6 +29,7 @@ class AssemblyParameters(Protocol):
     """The parameters of a node that matter here."""
 
     compensate_motion: bool
+    intensity_max: float
     lidars: dict[str, LidarParameters]
     lidar_max_wait_s: float
 
@@ -46,14 +47,13 @@ class CloudAssembly:
         reporter: Reporter,
         transforms: LiveTransforms,
         parameters: AssemblyParameters,
-        open_reading: Callable[[float | None], CloudReading],
-        intensity_max: float | None,
+        open_reading: Callable[[float, bool], CloudReading],
     ) -> None:
-        """open_reading: makes the reader for one LiDAR from its full scale of intensity. intensity_max: of the node's own topic."""
+        """open_reading: makes the reader for one LiDAR from its full scale of intensity, 0 if unknown, and whether it is the node's own topic."""
         self._node, self._reporter, self._transforms, self._parameters = node, reporter, transforms, parameters
         self._others = OtherLidars(node, parameters.lidars)
-        self._reading = open_reading(intensity_max)
-        self._readings = {name: open_reading(lidar.intensity_max or None) for name, lidar in parameters.lidars.items()}
+        self._reading = open_reading(parameters.intensity_max, True)
+        self._readings = {name: open_reading(lidar.intensity_max, False) for name, lidar in parameters.lidars.items()}
         self._compensation = SweepCompensation()
         self._health = {name: LidarHealth(lidar.topic, lidar.required) for name, lidar in parameters.lidars.items()}
         self._patience, self._came_not = Patience(), False  # with transforms of the newest times
@@ -80,7 +80,11 @@ class CloudAssembly:
             placed = [self._placed(name, messages.get(name), main, wait_until_s) for name in self._parameters.lidars]
         finally:
             self._patience.ended(in_vain=self._came_not)
-        return merged_clouds(main, [each for each in placed if each is not None])
+        merged = merged_clouds(main, [each for each in placed if each is not None])
+        if lacking := main.extra.keys() - merged.extra.keys():
+            told = f"left out of merged clouds: {', '.join(sorted(lacking))}. Not every LiDAR has that field, of the same type."
+            self._node.get_logger().warning(told, once=True)
+        return merged
 
     def looked_at(self, cloud: PointCloud) -> ThinnedCloud:
         """At most max_points of a cloud."""

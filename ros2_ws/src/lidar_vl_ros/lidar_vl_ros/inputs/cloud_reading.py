@@ -34,15 +34,25 @@ class CloudReading:
         extra_fields: Sequence[str] = (),
         colours: bool = False,
         times: bool = False,
+        fields_may_lack: bool = False,
     ) -> None:
-        """intensity_max, extra_fields, colours, times: as for CloudDecoder. max_points: no more are processed."""
+        """intensity_max, extra_fields, colours, times: as for CloudDecoder. max_points: no more are processed.
+
+        fields_may_lack: of extra_fields only those are read that a LiDAR's first cloud has; else clouds without them are refused.
+        """
         self._node, self._reporter, self._max_points = node, reporter, max_points
-        self._open_decoder = lambda: CloudDecoder(extra_fields, intensity_max, colours=colours, times=times)
+
+        def open_decoder(message: PointCloud2) -> CloudDecoder:
+            found = {field.name for field in message.fields}
+            fields = [name for name in extra_fields if name in found] if fields_may_lack else extra_fields
+            return CloudDecoder(fields, intensity_max, colours=colours, times=times)
+
+        self._open_decoder = open_decoder
         self._lidars: dict[str, _Lidar] = {}  # the one that sent last comes last
 
     def cloud_of(self, message: PointCloud2) -> PointCloud:
         """The cloud of a message. Raises BadPointCloud."""
-        lidar = self._lidar(message.header.frame_id)
+        lidar = self._lidar(message)
         cloud = lidar.decoder.decode(message)
         if lidar.decoder.scale != lidar.told_scale:
             lidar.told_scale = lidar.decoder.scale
@@ -63,8 +73,9 @@ class CloudReading:
             )
         return found
 
-    def _lidar(self, frame_id: str) -> _Lidar:
-        lidar = self._lidars.pop(frame_id, None) or _Lidar(self._open_decoder())
+    def _lidar(self, message: PointCloud2) -> _Lidar:
+        frame_id = message.header.frame_id
+        lidar = self._lidars.pop(frame_id, None) or _Lidar(self._open_decoder(message))
         self._lidars[frame_id] = lidar
         if len(self._lidars) > _MOST_LIDARS:
             del self._lidars[next(iter(self._lidars))]

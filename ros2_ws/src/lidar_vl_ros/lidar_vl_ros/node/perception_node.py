@@ -95,11 +95,11 @@ class PerceptionNode(NodeDuties, ServingLifecycle[_Arrived]):
     def _open_assembly(self, settings: NodeParameters, transforms: LiveTransforms) -> CloudAssembly:
         fields, colours, times = self.extra_fields(), self.reads_colours(), settings.compensate_motion
 
-        def open_reading(full_scale: float | None) -> CloudReading:
-            return CloudReading(self, self.reporter, full_scale, settings.max_points, fields, colours, times)
+        def open_reading(full_scale: float, is_main: bool) -> CloudReading:
+            most = settings.max_points
+            return CloudReading(self, self.reporter, full_scale or None, most, fields, colours, times, not is_main)
 
-        full_scale = settings.intensity_max or None
-        return CloudAssembly(self, self.reporter, transforms, settings, open_reading, full_scale)
+        return CloudAssembly(self, self.reporter, transforms, settings, open_reading)
 
     def _open_black_box(self, settings: NodeParameters) -> BlackBox | None:
         if not settings.black_box.folder:
