@@ -63,7 +63,7 @@ class McapFile:
 
     @property
     def start_ns(self) -> int:
-        """Of the earliest chunk."""
+        """Start time of the earliest chunk."""
         return min((place.start_ns for place in self._index.places), default=0)
 
     @property

@@ -29,16 +29,16 @@ class BagFile(Protocol):
 
     @property
     def topics(self) -> list[tuple[str, str, str, int]]:
-        """(topic, type, encoding, number of messages)."""
+        """(topic, type, encoding, number of messages) of each topic."""
         ...
 
     @property
     def start_ns(self) -> int:
-        """Not later than the stamp of any message."""
+        """A time no later than the stamp of any message."""
         ...
 
     def messages(self, topics: Set[str]) -> Iterator[BagMessage]:
-        """By stamp."""
+        """The messages, sorted by stamp."""
         ...
 
     def close(self) -> None:

@@ -71,7 +71,7 @@ class Ros1File:
 
     @property
     def start_ns(self) -> int:
-        """Of the earliest chunk that holds a message."""
+        """Start time of the earliest chunk that holds a message."""
         return min((chunk.start_ns for chunk in self._chunks if chunk.counts), default=0)
 
     @property

@@ -48,7 +48,7 @@ class SqliteFile:
 
     @property
     def start_ns(self) -> int:
-        """Of the earliest message."""
+        """Stamp of the earliest message."""
         return int(self._rows[:, 0].min()) if len(self._rows) else 0
 
     @property

@@ -77,7 +77,7 @@ class MessageRing:
 
     @property
     def seconds(self) -> float:
-        """From the oldest message to the newest."""
+        """Time from the oldest message to the newest."""
         with self._lock:
             return (self._messages[-1].stamp_ns - self._messages[0].stamp_ns) / 1e9 if self._messages else 0.0
 

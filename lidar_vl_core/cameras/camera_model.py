@@ -43,7 +43,7 @@ class CameraModel:
 
     @cached_property
     def distortion(self) -> Distortion:
-        """The lens."""
+        """The distortion of the lens."""
         return Distortion(self.model, self.D)
 
     def project(self, xyz_cam_m: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

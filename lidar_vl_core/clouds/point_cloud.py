@@ -80,7 +80,7 @@ class PointLabelled(Protocol):
 
     @property
     def probability(self) -> np.ndarray:
-        """(N,) float32."""
+        """(N,) float32 probability of each point's class."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Judges a camera's calibration by scores: it fits, it is off by so much, or the data does not tell."""
+"""Judges a camera's calibration by scores: it fits, it is off by a stated amount, or the data cannot tell."""
 
 from dataclasses import asdict, dataclass
 from enum import Enum

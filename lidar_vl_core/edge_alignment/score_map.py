@@ -27,7 +27,7 @@ class ScoreMaps:
 
 
 def no_scores() -> ScoreMaps:
-    """Of no frame."""
+    """The score map of no frame at all."""
     return ScoreMaps(np.zeros((len(TURNS_DEG),) * 2), np.zeros((len(SHIFTS_M),) * 2), 0)
 
 

@@ -40,5 +40,5 @@ class DistanceQuality:
 
 
 def ring_reach(ring: Mapping[str, Any]) -> str:
-    """From where to where a row's ring goes, for people."""
+    """The distances that a row's ring covers, as text."""
     return f"{ring['from_m']} m and more" if ring["to_m"] is None else f"{ring['from_m']} to {ring['to_m']} m"

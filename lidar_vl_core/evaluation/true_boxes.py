@@ -21,7 +21,7 @@ class TrueBoxes:
         self._clouds, self._alone, self._nearest_s = 0, 0, np.inf
 
     def of(self, cloud: PointCloud) -> Boxes3d | None:
-        """Those of one cloud in its frame; None where the topic has none of its stamp. Raises BadTransform as RecordedBoxes.of()."""
+        """The true boxes of one cloud in its frame; None where the topic has none of its stamp. Raises BadTransform as RecordedBoxes.of()."""
         self._clouds += 1
         boxes = self._recorded.of(cloud)
         if boxes is None:

@@ -119,7 +119,7 @@ class ToldTexts(Counter[str]):
     """Warnings by how often each came; of endless different ones the first hundred, and how many more there were."""
 
     def tell(self, texts: Iterable[str]) -> None:
-        """Count these."""
+        """Count these texts."""
         for text in texts:
             is_new = text not in self and len(self) >= _MOST_TEXTS
             self["further messages with other problems" if is_new else text] += 1

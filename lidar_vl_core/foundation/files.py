@@ -62,7 +62,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write a whole UTF-8 text file atomically; what no UTF-8 has, as in a file's name that is none, is escaped."""
+    """Write a whole UTF-8 text file atomically; what is not valid UTF-8, as in some file names, is escaped."""
     write_bytes(path, content.encode(errors="backslashreplace"))
 
 

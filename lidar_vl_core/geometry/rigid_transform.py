@@ -41,7 +41,7 @@ class RigidTransform:
 
     @staticmethod
     def from_matrix(matrix: np.ndarray) -> "RigidTransform":
-        """From a (4, 4) or (3, 4) matrix whose rotation is right to 1e-3; the nearest rotation is taken.
+        """Transform from a (4, 4) or (3, 4) matrix whose rotation is right to 1e-3; the nearest rotation is taken.
 
         Raises BadTransform when it is scaled, sheared, mirrored or not finite.
         """
@@ -61,7 +61,7 @@ class RigidTransform:
     def from_quaternion(
         xyzw: Sequence[float] | np.ndarray, translation_m: Sequence[float] | np.ndarray
     ) -> "RigidTransform":
-        """From a quaternion in ROS order (x, y, z, w) and a translation in metres.
+        """Transform from a quaternion in ROS order (x, y, z, w) and a translation in metres.
 
         A norm within 1e-2 of one is normalised; anything else, all zeros included, raises BadTransform.
         """
@@ -88,7 +88,7 @@ class RigidTransform:
         return RigidTransform(self.rotation @ other.rotation, self.rotation @ other.translation_m + self.translation_m)
 
     def inverse(self) -> "RigidTransform":
-        """T_a_b of T_b_a."""
+        """The inverse transform: T_a_b of T_b_a."""
         return RigidTransform(self.rotation.T, -self.rotation.T @ self.translation_m)
 
     def matrix(self) -> np.ndarray:

@@ -103,7 +103,7 @@ def from_int8(model: "onnx.ModelProto") -> "onnx.ModelProto":
 
 
 def int8_factors(model: "onnx.ModelProto") -> dict[str, Int8Factors]:
-    """Of every quantized convolution of a model that from_int8() reads, by the value it computes."""
+    """The factors of every quantized convolution of a model that from_int8() reads, by the value it computes."""
     from onnx import numpy_helper
 
     weights = {tensor.name: tensor for tensor in model.graph.initializer}

@@ -67,7 +67,7 @@ class Vocabulary(Config):
 
     @property
     def templates_of_prompt(self) -> tuple[tuple[str, ...], ...]:
-        """Those of each prompt, in the order of `prompts`."""
+        """The templates of each prompt, in the order of `prompts`."""
         return tuple(each.templates or self.templates for each in self.classes for _ in each.words)
 
     @property
@@ -77,7 +77,7 @@ class Vocabulary(Config):
 
     @property
     def is_sink(self) -> np.ndarray:
-        """(K,) bool."""
+        """(K,) bool, true for classes that only absorb answers."""
         return np.array([each.sink for each in self.classes])
 
     @property

@@ -18,7 +18,7 @@ from offline_training.finetuning.tasks import DETECTION, checkpoint_task
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was found."""
+    """The result of an evaluation."""
 
     metrics: dict[str, Any]  # JSON values: those of every data set under "sources"
     table: str

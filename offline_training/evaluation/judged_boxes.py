@@ -19,7 +19,7 @@ from offline_training.runs.device import uses_cuda
 
 @dataclass(frozen=True)
 class JudgedBoxes(Judged):
-    """Whatever finds boxes."""
+    """The interface of anything that finds boxes."""
 
     finder: BoxFinder
 

@@ -31,7 +31,7 @@ class JudgedPoints(Judged):
     label: Callable[[Sample], np.ndarray]  # (R,) uint8 class of each point of labelled_scan(), 255 = no answer
 
     def metrics(self, sources: Sequence[DataSource]) -> dict[str, Any]:
-        """Of each data set and pooled. Raises BadLabels for a data set without a labelled point."""
+        """Metrics of each data set and pooled. Raises BadLabels for a data set without a labelled point."""
         pooled = ConfusionMatrix(len(self.classes))
         by_source = []
         for source in sources:

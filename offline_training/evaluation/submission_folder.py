@@ -22,7 +22,7 @@ _SET_OF_VERSION = {"v1.0-test": "test", "v1.0-mini": "mini_val"}
 
 @dataclass(frozen=True)
 class Submission:
-    """What was written."""
+    """The files that were written."""
 
     path: Path  # the zip
     samples: int

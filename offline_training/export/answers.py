@@ -23,7 +23,7 @@ from lidar_vl_core.words.text_table import label_embeddings
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Of one cloud."""
+    """The answers for one cloud."""
 
     numbers: tuple[np.ndarray, ...]  # scores or embeddings (R, C), or the maps of a head, float32
     class_id: np.ndarray  # (N,) uint8 of each point, 255 = out of range; empty for a detector
@@ -48,7 +48,7 @@ def answers_of(package: ModelPackage, engine: str) -> Callable[[PointCloud], Ans
 
 
 def voxel_inputs(package: ModelPackage, cloud: PointCloud) -> tuple[np.ndarray, KernelMaps, np.ndarray]:
-    """Of a package with a sparse U-Net: features of the voxels, kernel maps, and (N,) the voxel of each point or -1."""
+    """Inputs of a package with a sparse U-Net: features of the voxels, kernel maps, and (N,) the voxel of each point or -1."""
     xyz_m, manifest = cloud.measured_xyz_m(), package.manifest
     voxels = voxelise(xyz_m, package.grid)
     features = voxel_features(xyz_m, cloud.intensity, voxels, package.grid, manifest.features, rgb=cloud_rgb(cloud))

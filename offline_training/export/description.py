@@ -42,7 +42,7 @@ def package_manifest(
 
 
 def producer() -> Producer:
-    """This software, today."""
+    """Version and commit of this software, and today's date."""
     today = datetime.now(timezone.utc).date()
     return Producer(version=VERSION, commit=software_commit() or "unknown", made_on=today.isoformat())
 

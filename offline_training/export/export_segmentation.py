@@ -49,7 +49,7 @@ def export(
 def export_network(
     network: PointBackbone, config: FinetuneConfig, out: Path, clouds: Iterable[PointCloud], card: CardText
 ) -> tuple[ModelPackage, list[Parity]]:
-    """As export(), from a network in memory."""
+    """Export a network in memory, as export() does."""
     network = network.eval().cpu()
     model = onnx_form(network, config, card.name)
     manifest = package_manifest(config, config.class_table, card)

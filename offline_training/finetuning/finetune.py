@@ -1,4 +1,4 @@
-"""Supervised segmentation: from labelled scans to checkpoints; goes on after a kill as if nothing had happened."""
+"""Supervised segmentation: from labelled scans to checkpoints; resumes after a kill as if nothing had happened."""
 
 import logging
 import math
@@ -38,8 +38,8 @@ _NO_CLASS = "no_class"  # of names in a checkpoint
 def finetune(config: FinetuneConfig, resume: str = "auto") -> Path:
     """Train as configured and return the last checkpoint; torch's settings are afterwards as they were before.
 
-    resume: "auto" goes on where `out` has a checkpoint, "never" refuses to touch one, "previous" and "best" go on from those.
-    A run goes on with more steps or epochs than it was made for, its learning rate that of the new length from there on.
+    resume: "auto" resumes where `out` has a checkpoint, "never" refuses to touch one, "previous" and "best" resume from those.
+    A run can resume with more steps or epochs than it was made for; its learning rate then follows the new length.
     Raises RunStopped when Ctrl-C or a SIGTERM ended it, after a checkpoint; BadCheckpoint, BadConfig, BadDataset; BadRequest
     where another process writes this run.
     """
@@ -153,7 +153,7 @@ class Finetuning(ValidatedRun):
         return {**super().tensors(), "class_weight": self.class_weight, **beside_head}
 
     def restore(self, start: Checkpoint) -> None:
-        """With the weights of the classes."""
+        """Restore the state, with the weights of the classes."""
         super().restore(start)
         self.class_weight = start.tensors["class_weight"]
         if self.no_class is not None:

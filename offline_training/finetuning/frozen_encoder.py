@@ -34,7 +34,7 @@ class Encoder:
         self._network.to(self._device).eval()
 
     def features(self, xyz_m: np.ndarray, intensity: np.ndarray) -> SweepFeatures:
-        """Of one sweep: (N, 3) float32 and (N,) float32, points with a return."""
+        """Features of one sweep: (N, 3) float32 and (N,) float32, points with a return."""
         with torch.no_grad():
             form = sparse_form_of(self._config)
             inputs = inputs_of_scan(self._config, (xyz_m, intensity), self._device, form)

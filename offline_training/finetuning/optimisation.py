@@ -15,7 +15,7 @@ _SGD_MOMENTUM, _SGD_DAMPENING = 0.9, 0.1  # of PPKT, SLidR and OLIVINE
 def build_optimizer(
     config: FinetuneConfig, network: PointBackbone, beside_head: Sequence[torch.nn.Parameter] = ()
 ) -> torch.optim.Optimizer:
-    """Of all parameters, or of the head alone when probing; the head is a group of its own where it has its own rate.
+    """Optimiser of all parameters, or of the head alone when probing; the head is a group of its own where it has its own rate.
 
     beside_head: parameters that are treated as the head's.
     """

@@ -13,7 +13,7 @@ from offline_training.runs.log import Measurement
 
 @dataclass(frozen=True)
 class SegmentationMeasurement(Measurement):
-    """Classes of points."""
+    """Measures the classes of points."""
 
     confusion: ConfusionMatrix
     classes: ClassTable
@@ -35,7 +35,7 @@ class SegmentationMeasurement(Measurement):
         }
 
     def pictures(self) -> Mapping[str, Figure]:
-        """The confusion matrix."""
+        """The confusion matrix as an image."""
         return {"validation/confusion": confusion_figure(self.confusion, self.classes)}
 
 

@@ -27,7 +27,7 @@ def from_bags(asked: Asked, say: Callable[[str], None]) -> Path:
     """Do what is left of the stages, and return the checkpoint; `report.html` lies in the folder.
 
     say: told each line. Raises BadRequest naming the stage and what to do, BadDataset or BadConfig before the first one,
-    RunStopped when a signal ended a stage that goes on from there.
+    RunStopped when a signal ended a stage, which can resume.
     """
     identity = identity_of(asked.bags)
     _, config = stage_configs(asked)

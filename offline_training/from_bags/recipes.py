@@ -15,7 +15,7 @@ _LABELS, _SUPERPIXELS, _GEOMETRY = "ros_bag.yaml", "ros_bag_slidr.yaml", "ros_ba
 
 
 def label_config(asked: Asked, places: Places | None = None) -> WeakLabelConfig | None:
-    """Of the weak labels; superpixels alone where no recipe is given, nothing where nobody would read those either."""
+    """Configuration of the weak labels; superpixels alone where no recipe is given, nothing where nobody would read those either."""
     if asked.weak_labels is not None:
         content, origin = load_yaml(Path(asked.weak_labels)), asked.weak_labels
     elif asked.teacher_weights is not None or asked.pretrain is not None:
@@ -27,7 +27,7 @@ def label_config(asked: Asked, places: Places | None = None) -> WeakLabelConfig 
 
 
 def pretrain_config(asked: Asked, labels: WeakLabelConfig | None, places: Places | None = None) -> PretrainConfig:
-    """Of the pre-training, by the recipe given or the best that what is there allows. Raises BadConfig for one that lacks labels."""
+    """Configuration of the pre-training, by the recipe given or the best that what is there allows. Raises BadConfig for one that lacks labels."""
     path = Path(asked.pretrain) if asked.pretrain is not None else RECIPES / _recipe(asked, labels)
     content = load_yaml(path)
     content |= {"out": str(asked.folder / "pretrain"), "train": asked.sources(places)}
@@ -45,7 +45,7 @@ def pretrain_config(asked: Asked, labels: WeakLabelConfig | None, places: Places
 
 
 def stage_configs(asked: Asked, places: Places | None = None) -> tuple[WeakLabelConfig | None, PretrainConfig]:
-    """Those of weak labels and pre-training; no labels where neither the method nor the probe would read them."""
+    """Configurations of weak labels and pre-training; no labels where neither the method nor the probe would read them."""
     labels = label_config(asked, places)
     config = pretrain_config(asked, labels, places)
     is_read = labels is not None and (labels.labeler is not None or isinstance(config, StoreKeys))

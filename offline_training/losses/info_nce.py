@@ -44,7 +44,7 @@ def at_least_float32(tensor: Tensor) -> Tensor:
 
 
 def mean_or_zero(loss: Tensor) -> Tensor:
-    """Mean of (P,) losses; of none 0 with a gradient path."""
+    """Mean of (P,) losses; 0 with a gradient path if P is 0."""
     return loss.sum() / max(len(loss), 1)
 
 

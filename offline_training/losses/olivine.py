@@ -99,7 +99,7 @@ def _product_with_own(feature: Tensor, mean_direction: Tensor, label: Tensor, ro
 
 
 def _mean_over(loss: Tensor, label: Tensor, classes: int, average_over: Literal["classes", "points"]) -> Tensor:
-    """Mean of (P,) losses, over points or first within each class; of none 0 with a gradient path."""
+    """Mean of (P,) losses, over points or first within each class; 0 with a gradient path if P is 0."""
     if average_over == "points":
         return mean_or_zero(loss)
     points = label.bincount(minlength=classes)

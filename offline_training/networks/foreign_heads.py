@@ -1,4 +1,4 @@
-"""The heads and distributions of classes of OLIVINE's code, under the names of ours: what a pre-training goes on with."""
+"""The heads and distributions of classes of OLIVINE's code, under the names of ours: what a pre-training resumes with."""
 
 import re
 from collections.abc import Mapping

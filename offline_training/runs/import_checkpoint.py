@@ -52,7 +52,7 @@ _KITTI_SCORES = 20  # of a fine-tuned head: SemanticKITTI's classes, whose loade
 
 @dataclass(frozen=True)
 class ImportedCheckpoint:
-    """What came out of a foreign file."""
+    """The result of importing a third-party file."""
 
     path: Path  # of our checkpoint
     config: BackboneConfig

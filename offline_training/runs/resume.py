@@ -1,4 +1,4 @@
-"""From which checkpoint a run goes on, and how the configuration in a checkpoint is read, also of an older one. Reads files."""
+"""From which checkpoint a run resumes, and how the configuration in a checkpoint, also an older one, is read. Reads files."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -19,10 +19,10 @@ ConfigT = TypeVar("ConfigT", bound=Config)
 def checkpoint_to_resume(
     folder: Path, config: Config, resume: str, may_differ: Collection[str], lengths: Collection[str] = ()
 ) -> Checkpoint | None:
-    """The checkpoint that a run goes on from, None where it begins; `resume` as finetune() and pretrain() take it.
+    """The checkpoint that a run resumes from, None where it begins; `resume` as finetune() and pretrain() take it.
 
     may_differ: keys that decide over no number, beside how many threads and processes work; lengths: dotted keys that say how long the run is, of which another value
-    makes the same run longer or shorter, and is told. Raises BadCheckpoint when there is none to go on from, one that must not be touched, or one of another configuration.
+    makes the same run longer or shorter, and is told. Raises BadCheckpoint when there is none to resume from, one that must not be touched, or one of another configuration.
     """
     exists = (folder / "last.json").is_file()
     if resume == "never" and exists:

@@ -59,7 +59,7 @@ class BadSteps:
             )
 
     def end_row(self) -> None:
-        """A good step."""
+        """End the row of steps with bad gradients."""
         self.in_a_row = 0
 
     def to_state(self) -> dict[str, int]:
@@ -68,5 +68,5 @@ class BadSteps:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "BadSteps":
-        """As to_state() wrote it."""
+        """Restore what to_state() returned."""
         return cls(state["bad_steps"], state["bad_in_a_row"])

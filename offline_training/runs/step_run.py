@@ -1,4 +1,4 @@
-"""StepRun: what all training runs have in common: one step after the other, a log, and checkpoints to go on from exactly."""
+"""StepRun: what all training runs have in common: one step after the other, a log, and checkpoints to resume from exactly."""
 
 import math
 from abc import ABC, abstractmethod
@@ -116,7 +116,7 @@ class StepRun(LightningModule, ABC):
         return self.step >= self.rhythm.end_step
 
     def seed_of_step(self) -> np.random.SeedSequence:
-        """Where the random numbers of this part of this step and process come from, so that a resumed run goes on exactly."""
+        """Seed of this part of this step and process, so that a resumed run draws exactly the same numbers."""
         later_part = [self.part] if self.part else []
         return np.random.SeedSequence([self.config.seed, self.step, self.ranks.rank, *later_part])
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish to stop: what is done is saved, said in one line, and the same command goes on from there."""
+"""Ctrl-C and SIGTERM as a wish to stop: the state is saved and told in one line, and the same command resumes."""
 
 import multiprocessing
 import signal

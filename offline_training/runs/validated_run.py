@@ -42,12 +42,12 @@ class ValidatedRun(StepRun):
             self.after_step()
 
     def state(self) -> dict[str, Any]:
-        """With the best score."""
+        """The state, with the best score."""
         owed = {"owes_measurement": True} if self.owes_measurement else {}
         return {**super().state(), "best_score": self.best_score, **owed}
 
     def restore(self, start: Checkpoint) -> None:
-        """With the best score."""
+        """Restore the state, with the best score."""
         super().restore(start)
         self.best_score = start.state["best_score"]
         self.owes_measurement = start.state.get("owes_measurement", False)

@@ -46,7 +46,7 @@ class SlicSuperpixels:
         return {"model": "slic", "revision": f"scikit-image {version('scikit-image')}", **vars(self)}
 
     def source(self, view: CameraView) -> str:
-        """See Superpixels; only the image determines the result."""
+        """As in Superpixels; only the image determines the result."""
         return ""
 
     def segment_id(self, view: CameraView, image: Callable[[], np.ndarray]) -> np.ndarray:

@@ -15,7 +15,7 @@ def _cell(value: float, low: float, extent: float) -> int:
 
 @compiled
 def _sorted_by_cell(xyz_m: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the points within low..high, cell by cell, and where each cell starts; NaN lies nowhere."""
+    """Rows of the points within low..high, cell by cell, and where each cell starts; points with NaN are left out."""
     cell_of_point = np.empty(len(xyz_m), np.int32)
     start = np.zeros(_CELLS * _CELLS + 1, np.int64)
     for i in range(len(xyz_m)):

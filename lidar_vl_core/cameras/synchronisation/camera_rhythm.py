@@ -59,13 +59,13 @@ class CameraRhythm:
             self._heard_ns = now_ns
 
     def heard(self, now_ns: int) -> None:
-        """An image arrived."""
+        """Note that an image arrived."""
         if self._heard_ns is not None and now_ns - self._heard_ns > self._shortest_silence_ns:
             self._silences += self.is_silent(now_ns)
         self._heard_ns = now_ns
 
     def passed(self, interval_ns: int | None, now_ns: int) -> None:
-        """An image arrived that is newer than all before, by so much; None for the first one."""
+        """Count an image newer than all before, by this interval; None for the first one."""
         if interval_ns is not None and self._newest_arrival_ns is not None:
             self._intervals_ns.append(interval_ns)
             self._arrival_intervals_ns.append(now_ns - self._newest_arrival_ns)

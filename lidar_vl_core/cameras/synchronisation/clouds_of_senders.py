@@ -50,7 +50,7 @@ class CloudsOfSenders:
         return given_up + pairing.add_cloud(stamp_ns, cloud, now_ns, images_needed)
 
     def add_image(self, name: str, stamp_ns: int, image: Any, now_ns: int) -> list[Frame]:  # noqa: ANN401
-        """As CloudsWithImages."""
+        """Add an image, as CloudsWithImages does."""
         return [frame for pairing in self._pairings() for frame in pairing.add_image(name, stamp_ns, image, now_ns)]
 
     def poll(self, now_ns: int) -> list[Frame]:

@@ -35,7 +35,7 @@ def about_machine() -> About:
 
 
 def about_lines(about: About) -> list[str]:
-    """The same for people."""
+    """The description as lines for a terminal."""
     width = max(len(name) for section in about.values() for name in section)
     lines = []
     for title, section in about.items():

@@ -31,7 +31,7 @@ class EngineBuilt:
     is_new: bool  # built now, not found in the cache
 
     def lines(self) -> list[str]:
-        """For people."""
+        """The outcome as lines for a terminal."""
         note = self.plan.note
         rows = ", ".join(f"{name} {each.usual:,} to {each.most:,}" for name, each in note.request.rows.items())
         return [

@@ -29,7 +29,7 @@ class Examined:
     verdict: str
 
     def lines(self) -> list[str]:
-        """For people."""
+        """The report as lines for a terminal."""
         told = [f"TensorRT and {self.package}: {self.verdict}", *(f"  {line}" for line in self.built.lines())]
         if self.trial is not None:
             told.append(f"  {self.trial.clouds} clouds: {self.trial.worst}")
@@ -69,7 +69,7 @@ def examine(
 
 
 def report_json(about: About, examined: Examined | None) -> dict[str, Any]:
-    """All of it for programs."""
+    """The report as JSON."""
     told: dict[str, Any] = {"date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "machine": about}
     if examined is not None:
         told["tensorrt"] = {
@@ -82,7 +82,7 @@ def report_json(about: About, examined: Examined | None) -> dict[str, Any]:
 
 
 def report_markdown(about: About, examined: Examined | None) -> str:
-    """All of it for people, as a page."""
+    """The report as a Markdown page."""
     lines = ["# What this machine can run", ""]
     for title, section in about.items():
         lines += [f"## {title}", "", "| | |", "|---|---|"]

@@ -17,7 +17,7 @@ _WARM_UPS = 3  # runs of the first cloud before anything is measured: the first 
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of it."""
+    """The result of comparing two engines."""
 
     engine: str  # that answered in the end
     problem: str  # why that is another than was asked for

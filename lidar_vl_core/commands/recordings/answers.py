@@ -131,7 +131,7 @@ class LabelAnswers:
 
     @property
     def classes(self) -> ClassTable:
-        """Of the package, or of the words that it looks for."""
+        """The classes of the package, or of the words that it looks for."""
         return self._segmenter.classes
 
     @property
@@ -190,7 +190,7 @@ class BoxAnswers:
 
     @property
     def classes(self) -> ClassTable:
-        """Of the package."""
+        """The classes of the package."""
         return self._detector.classes
 
     @property

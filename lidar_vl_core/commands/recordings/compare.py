@@ -76,7 +76,7 @@ class _Comparison:
             self.most_different = _Apart(frame.index, frame.cloud, (a, b), same)
 
     def to_dict(self, task: str) -> dict[str, Any]:
-        """JSON-ready."""
+        """The comparison as JSON values."""
         sides = [
             {
                 "engine": answers.engine_name,

@@ -62,7 +62,7 @@ def inspection(path: Path) -> dict[str, Any]:
 
 
 def inspection_text(found: dict[str, Any]) -> str:
-    """The same for people: names as a terminal can show them, however they are written."""
+    """The inspection as lines for a terminal, with names escaped so that a terminal can show them."""
     return "\n".join(_lines(_shown(found)))
 
 

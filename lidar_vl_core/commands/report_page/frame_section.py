@@ -29,7 +29,7 @@ _OVERLAY_PX = {1: 960, 2: 635, 3: 420}  # cameras side by side -> width of each
 
 
 def frame_section(caption: str, frame: LabelledFrame, classes: ClassTable, box_classes: ClassTable | None) -> str:
-    """As HTML. classes: of the labels; box_classes: as Evaluation has them."""
+    """The section as HTML. classes: of the labels; box_classes: as Evaluation has them."""
     truth = frame.truth
     cameras, problems = load_pictures(frame.views)
     occurring = frame.class_id if truth is None else np.concatenate([frame.class_id, truth])

@@ -27,7 +27,7 @@ def report(
     card: str,
     box_classes: ClassTable | None = None,
 ) -> str:
-    """Write the page.
+    """Write the report page.
 
     metrics: as Evaluation.metrics gives them, and besides `bag`, `model`, `engine`, `latency_is`, `warnings`, `skipped`, `provenance`;
     `intensity` of a recording, `box_topic` where boxes have a truth, `sent` and `drops` where clouds went over a network. shown: (caption, frame) of the frames to draw.

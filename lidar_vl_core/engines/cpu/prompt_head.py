@@ -30,7 +30,7 @@ class PromptHead:
         self._folded = _fold(head, table)
 
     def with_table(self, table: TextTable) -> "PromptHead":
-        """The same layer under other words."""
+        """The same layer with the text table of other words."""
         return PromptHead(self.head, table)
 
     def embeddings(self, features: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ class BuildRequest(Config):
 
 
 def parse_targets(text: str, is_rtx: bool) -> tuple[str, ...]:
-    """Of "sm86,sm89" or "this". Raises BadRequest for a target that the module does not build for."""
+    """Parse "sm86,sm89" or "this". Raises BadRequest for a target that the module does not build for."""
     names = tuple(sorted({name.strip().lower() for name in text.split(",")}, key=_number))
     if names == (THIS,):
         return names

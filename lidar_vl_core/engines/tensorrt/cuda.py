@@ -84,7 +84,7 @@ class Cuda:
         self._call("cudaStreamSynchronize", stream)
 
     def begin_capture(self, stream: Any) -> None:  # noqa: ANN401
-        """From now on, record what the stream is given instead of running it."""
+        """Start recording what the stream is given instead of running it."""
         mode = self._runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._call("cudaStreamBeginCapture", stream, mode)
 

@@ -16,7 +16,7 @@ class Gpu:
 
     @property
     def target(self) -> str:
-        """As plans are built for: "sm89"."""
+        """The GPU's target as plans name it: "sm89"."""
         major, minor = self.capability
         return f"sm{major}{minor}"
 

@@ -149,7 +149,7 @@ class TensorRtNetwork:
         self._cuda.download(self._host_out, self._device_out, self._download_size, self._stream)
 
     def _write_down(self, shapes: Shapes, upload_size: int) -> None:
-        """The run as a CUDA graph; a run that cannot be one goes on as it is."""
+        """Capture the run as a CUDA graph; a run that cannot be captured is launched as before."""
         try:
             self._cuda.begin_capture(self._stream)
             try:

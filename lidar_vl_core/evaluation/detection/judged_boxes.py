@@ -32,7 +32,7 @@ def require_scores(score: np.ndarray) -> None:
 
 
 def require_judgeable(boxes: Boxes3d, classes: ClassTable) -> None:
-    """Raise BadBoxes unless every box is of a class of the table, or of none (255), and every score in 0..1."""
+    """Raise BadBoxes unless every box has a class of the table, or 255 for no class, and a score in 0..1."""
     unknown = (boxes.class_id >= len(classes)) & (boxes.class_id != IGNORE_ID)
     if unknown.any():
         row = int(np.argmax(unknown))

@@ -37,7 +37,7 @@ class PictureFeatures:
         return (2 * v + 1) * rows // (2 * height) * columns + (2 * u + 1) * columns // (2 * width)
 
     def answers(self, table: TextTable) -> CellAnswers:
-        """Of all cells by these words; kept for the next cloud, until the words change. From any thread."""
+        """The answers of all cells for these words; kept for the next cloud, until the words change. From any thread."""
         kept = self._answers  # read once: another thread may replace it
         if kept is not None and kept[0] is table:
             return kept[1]

@@ -45,25 +45,25 @@ class SourceConfig(Config):
 
 
 class FramesSource(SourceConfig):
-    """Of a data set whose frames can be chosen."""
+    """Source of a data set whose frames can be chosen."""
 
     frames: Names = Field(default=None, description="names of frames; default: all")
 
 
 class SequencesSource(FramesSource):
-    """Of a data set that lies in sequences, scenes or folders of its own."""
+    """Source of a data set that lies in sequences, scenes or folders of its own."""
 
     sequences: Names = Field(default=None, description="sequences, scenes or folders of the data set; default: all")
 
 
 class SplitSource(SequencesSource):
-    """Of a data set with official splits."""
+    """Source of a data set with official splits."""
 
     split: str | None = Field(default=None, description="an official split, in place of sequences")
 
 
 class LabelFieldSource(FramesSource):
-    """Of recorded clouds whose label field and table must be given."""
+    """Source of recorded clouds whose label field and table must be given."""
 
     label_field: str | None = Field(default=None, description="field of the clouds that holds the truth")
     label_table: str | None = Field(default=None, description="label table of its ids")

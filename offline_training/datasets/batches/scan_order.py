@@ -1,4 +1,4 @@
-"""In which order the scans of a run come: a pure function of its seed and the step, so that a resumed run goes on exactly."""
+"""In which order the scans of a run come: a pure function of its seed and the step, so that a resumed run sees the same scans."""
 
 from dataclasses import dataclass
 

@@ -33,12 +33,12 @@ class ShareOrder:
 
     @property
     def steps_per_epoch(self) -> int:
-        """As without weights: all scans once, what does not fill a last step left out; at least one."""
+        """Number of steps, as without weights: all scans once, without an incomplete last step; at least one."""
         return max(1, sum(self.scans) // self.scans_per_step)
 
     @property
     def places_per_epoch(self) -> tuple[int, ...]:
-        """Of each data set; what is left when shares are cut to whole numbers goes to the largest remainders."""
+        """Number of scans of each data set; shares are rounded by largest remainders."""
         return _shared_out(self._places, self.weights)
 
     def scan(self, step: int, place: int) -> int:

@@ -1,4 +1,4 @@
-"""Which scans a training step sees: a pure function of the run's seed and the step, so that a resumed run goes on exactly."""
+"""Which scans a training step sees: a pure function of the run's seed and the step, so that a resumed run sees the same scans."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

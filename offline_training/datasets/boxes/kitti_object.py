@@ -81,7 +81,7 @@ class KittiObjectBoxes:
         return objects
 
     def calibration(self, index: int) -> KittiCalibration:
-        """Of a scan, by which its boxes go back into the camera's frame; raises BadDataset."""
+        """The calibration of a scan, by which its boxes go back into the camera's frame; raises BadDataset."""
         return self.scans[index].calibration()
 
     def _boxes(self, objects: KittiObjects, calibration: KittiCalibration, name: str) -> Boxes3d:

@@ -48,7 +48,7 @@ class NuScenesClouds:
         return len(self._key_frames)
 
     def sample_token(self, index: int) -> str:
-        """By which a submission names the key frame."""
+        """The token by which a submission names the key frame."""
         return self._key_frames[index].token
 
     def T_world_lidar(self, index: int) -> RigidTransform:

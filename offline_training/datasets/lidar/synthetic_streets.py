@@ -112,7 +112,7 @@ class SyntheticDataset:
         return Sample(self._name(index), cloud, np.asarray(cloud.extra["label"]), self.classes, views)
 
     def moment(self, index: int) -> Moment:
-        """Of a sample; raises IndexError beyond the last."""
+        """The moment of a sample; raises IndexError beyond the last."""
         seed, frame = self._seed_and_frame(index)
         return Moment(seed, frame, frame * self._gap_s, self._spec(seed, frame), self._path(seed, frame))
 

@@ -22,7 +22,7 @@ _CENTRES = ("groups", "velocity", "axis_alone", "shared_channels", "box_weight")
 
 
 class SelectionConfig(Config):
-    """From a head's scores to boxes."""
+    """How boxes are selected from a head's scores."""
 
     least_score: float = Field(default=0.1, ge=0, le=1)
     most_candidates: int = Field(default=4096, ge=1)  # the best of them go into the suppression
@@ -31,7 +31,7 @@ class SelectionConfig(Config):
     most_boxes: int = Field(default=500, ge=1)
 
     def selection(self) -> "BoxSelection":
-        """As the core has it."""
+        """The selection in the core's form."""
         from lidar_vl_core.box_heads.selection import BoxSelection  # here, as configurations are read without numba
 
         return BoxSelection(self.least_score, self.most_candidates, self.iou_threshold, self.most_boxes)

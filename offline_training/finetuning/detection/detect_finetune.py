@@ -1,4 +1,4 @@
-"""Supervised detection: from scans with boxes to checkpoints; goes on after a kill as if nothing had happened."""
+"""Supervised detection: from scans with boxes to checkpoints; resumes after a kill as if nothing had happened."""
 
 import logging
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ class DetectFinetuning(ValidatedRun):
             self.log_book.write_start(begun.to_dict())
 
     def set_rates(self) -> float:
-        """One cycle."""
+        """Set learning rate and momentum by the one-cycle schedule."""
         return set_cycle(self.optimizer, self.step, self.config.max_steps, self.config.learning_rate)
 
     def losses(self, batch: BoxBatch[DetectorInputs]) -> Mapping[str, Tensor]:

@@ -21,7 +21,7 @@ _RECIPE_OF = {"second": "second_kitti", "pv_rcnn": "pv_rcnn_kitti", "centerpoint
 
 @dataclass(frozen=True)
 class ImportedDetector:
-    """What came out of a foreign file."""
+    """The result of importing a third-party file."""
 
     path: Path  # of our checkpoint
     config: DetectFinetuneConfig

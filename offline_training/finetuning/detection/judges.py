@@ -40,7 +40,7 @@ class Judge(ABC):
 
     @abstractmethod
     def quality(self) -> SourceQuality:
-        """Of all samples so far."""
+        """Quality over all samples so far."""
 
     def _quality(self, score: float, class_scores: dict[str, float], metrics: dict[str, Any]) -> SourceQuality:
         return SourceQuality(self.source.title, self.source.folder, self.benchmark, score, class_scores, metrics)
@@ -75,7 +75,7 @@ class KittiJudge(Judge):
         self._found[scan.name] = kitti_predictions(found, sample.classes, camera)
 
     def quality(self) -> SourceQuality:
-        """By class, measure and difficulty."""
+        """Quality by class, measure and difficulty."""
         scores = kitti_scores(self._truth, self._found)
         by_class = {
             name: measures[_KITTI_MEASURE][_KITTI_DIFFICULTY].ap_r40 for name, measures in scores.by_class.items()
@@ -122,7 +122,7 @@ class CentreJudge(Judge):
         self._precision.add(sample.boxes.taken(inside & (sample.point_count > 0)), found)
 
     def quality(self) -> SourceQuality:
-        """By class and limit."""
+        """Quality by class and limit."""
         by_class = {each.name: each.average_precision for each in self._precision.classes()}
         metrics = {**self._precision.to_dict(), "range_m": self._range_m.tolist()}
         return self._quality(self._precision.mean(), by_class, metrics)

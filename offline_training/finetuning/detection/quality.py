@@ -22,7 +22,7 @@ class SourceQuality:
     metrics: Mapping[str, Any]  # JSON values
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """The quality as JSON values."""
         by_class = {name: _null_for_nan(score) for name, score in self.class_scores.items()}
         own = {"title": self.title, "folder": self.folder, "benchmark": self.benchmark}
         return {**own, "score": _null_for_nan(self.score), "class_scores": by_class, **self.metrics}

@@ -89,7 +89,7 @@ class PvRcnn(Detector[PvRcnnTargets]):
         return PvRcnnTargets(self.head.targets(truth), known)
 
     def losses(self, head_maps: Mapping[str, Tensor], targets: PvRcnnTargets) -> dict[str, Tensor]:
-        """Those of the anchor head, of the keypoints, and of drawn proposals, which torch's own generator draws.
+        """Losses of the anchor head, of the keypoints, and of proposals drawn by torch's own generator.
 
         head_maps: by name, in the shapes of forward(). Returns scalars.
         """

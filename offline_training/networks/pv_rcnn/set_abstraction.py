@@ -13,7 +13,7 @@ from offline_training.networks.pv_rcnn.neighbours import PointGroups, first_neig
 
 @dataclass(frozen=True)
 class Scale:
-    """One radius."""
+    """The neighbourhood of one radius and its network."""
 
     radius_m: float
     most: int  # neighbours

@@ -47,7 +47,7 @@ class AnchorSettings:
 
     @property
     def class_ids(self) -> tuple[int, ...]:
-        """Of the scores of an anchor."""
+        """Class ids of the scores of an anchor."""
         return tuple(kind.class_id for kind in self.kinds)
 
 

@@ -21,7 +21,7 @@ class GatherRows:
 
     @classmethod
     def inverse_of_table(cls, index: Tensor, count_in: int) -> "GatherRows":
-        """From the rows of the output back to those of the input, which feed at most one of them per offset.
+        """The way from the rows of the output back to those of the input, which feed at most one of them per offset.
 
         Rows with the same offsets stand side by side, so that a block of rows skips what all of them lack: each child of
         a strided convolution has one parent, in one of 8 places.

@@ -77,7 +77,7 @@ class NeighbourTable:
 
     @cached_property
     def inverse_gather(self) -> "GatherRows":
-        """The same from the output rows back to the input rows."""
+        """The table from the output rows back to the input rows."""
         from offline_training.networks.sparse.gather_rows import GatherRows
 
         if self.centre is not None:

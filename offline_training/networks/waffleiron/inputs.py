@@ -21,11 +21,11 @@ class WaffleInputs(BackboneInputs):
     cells: Tensor  # (3, R) int64 cell of every row in the grids of all scans, one line per plane
     scan_of_row: Tensor  # (R,) int64
     grid_shapes: tuple[tuple[int, int], ...]  # cells per axis of each plane
-    seed: int  # of the network's draws: equal for equal scans, so that a resumed training goes on exactly
+    seed: int  # of the network's draws: equal for equal scans, so that a resumed training is exactly the same
 
     @property
     def scan_count(self) -> int:
-        """B."""
+        """Number of scans B."""
         return len(self.points_per_scan)
 
 

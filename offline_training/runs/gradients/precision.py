@@ -20,7 +20,7 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any
 
 
 class LossScale:
-    """By what the loss is multiplied before the backward pass, for float16, whose smallest number is 6e-8; else 1.
+    """Factor of the loss before the backward pass, for float16, whose smallest number is 6e-8; else 1.
 
     It is halved by every gradient that is too large, a step that is left out then, and doubled by 2,000 good steps in a row
     (Micikevicius et al., ICLR 2018). All processes see the same gradient and so have the same scale.
@@ -57,7 +57,7 @@ class LossScale:
             self.value, self.good_steps = min(self.value * 2.0, _LARGEST_SCALE), 0
 
     def numbers(self) -> dict[str, float]:
-        """For the log."""
+        """The numbers for the log."""
         return {"loss_scale": self.value} if self.is_used else {}
 
     def to_state(self) -> dict[str, float]:
@@ -65,6 +65,6 @@ class LossScale:
         return {"loss_scale": self.value, "loss_scale_good_steps": self.good_steps} if self.is_used else {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """As to_state() wrote it."""
+        """Restore what to_state() returned."""
         if self.is_used:
             self.value, self.good_steps = state["loss_scale"], state["loss_scale_good_steps"]

@@ -25,7 +25,7 @@ _RANK = re.compile(r"gloo|nccl|connection (?:closed|reset|refused)|socket|proces
 
 @contextmanager
 def lost_processes_told() -> Iterator[None]:
-    """Raise LostProcess for a RuntimeError or OSError that tells of one; everything else goes on as it is."""
+    """Raise LostProcess for a RuntimeError or OSError that tells of one; everything else is raised unchanged."""
     try:
         yield
     except (RuntimeError, OSError) as error:
@@ -66,6 +66,6 @@ def _told(said: str) -> str:
     if _RANK.search(said):
         return (
             "ranks: expected all processes of the run to keep running, found another one gone. Its log has the cause; the same "
-            "command goes on from the last checkpoint."
+            "command resumes from the last checkpoint."
         )
     return ""

@@ -58,7 +58,7 @@ def solid(corners_m: np.ndarray, class_id: int, finish: Finish) -> Mesh:
 
 
 def hard_finish(rng: np.random.Generator) -> Finish:
-    """Of furniture that is not upholstered: wood, or lacquer in white or any colour."""
+    """Finish of furniture that is not upholstered: wood, or lacquer in white or any colour."""
     kind = rng.random()
     if kind < 0.55:
         return Finish(Texture.GRAIN, _varied(rng, _WOODS))
@@ -66,19 +66,19 @@ def hard_finish(rng: np.random.Generator) -> Finish:
 
 
 def soft_finish(rng: np.random.Generator) -> Finish:
-    """Of cloth and leather, plain or with a pattern."""
+    """Finish of cloth and leather, plain or with a pattern."""
     textures = (Texture.WEAVE, Texture.PLAIN, Texture.STRIPES, Texture.CHECKS)
     texture = textures[rng.choice(len(textures), p=[0.5, 0.26, 0.12, 0.12])]
     return Finish(texture, _varied(rng, _COLORS if rng.random() < 0.85 else _WOODS))
 
 
 def any_finish(rng: np.random.Generator) -> Finish:
-    """Of small things of every sort."""
+    """Finish of small things of every sort."""
     return Finish(Texture.PLAIN, _varied(rng, _COLORS + _PALE))
 
 
 def wall_finish(rng: np.random.Generator) -> Finish:
-    """Of a wall: mostly pale paint, at times a strong colour, stripes or wood."""
+    """Finish of a wall: mostly pale paint, at times a strong colour, stripes or wood."""
     kind = rng.random()
     if kind < 0.72:
         return Finish(Texture.PLAIN, _varied(rng, _PALE))
@@ -88,7 +88,7 @@ def wall_finish(rng: np.random.Generator) -> Finish:
 
 
 def floor_finish(rng: np.random.Generator) -> Finish:
-    """Of a floor: boards, tiles or carpet."""
+    """Finish of a floor: boards, tiles or carpet."""
     kind = rng.random()
     if kind < 0.45:
         return Finish(Texture.PLANKS, _varied(rng, _WOODS))

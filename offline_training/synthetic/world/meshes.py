@@ -91,7 +91,7 @@ def thing_about(corners_m: np.ndarray, class_id: int, heads_across: bool = False
 
 
 def one_thing(class_id: int, heads_across: bool = False) -> Callable[[Callable[P, "Mesh"]], Callable[P, "Mesh"]]:
-    """Of a function that makes one object: its mesh has a box about all surfaces of the class; see thing_about()."""
+    """Decorate a function that makes one object: its mesh gets a box about all surfaces of the class; see thing_about()."""
 
     def with_box(make: Callable[P, Mesh]) -> Callable[P, Mesh]:
         @wraps(make)

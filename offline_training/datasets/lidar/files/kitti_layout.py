@@ -51,7 +51,7 @@ class KittiFormat:
 
     @property
     def counts(self) -> FileCounts:
-        """Of its scans and labels."""
+        """Numbers of scans and labels."""
         patterns = {"scans": f"*/{self.points_folder}/*.bin", "labels": f"*/{self.labels_folder}/*.label"}
         return FileCounts(patterns, self.root)
 

@@ -65,7 +65,7 @@ class KittiSequence:
         return (picture_view(path, self._calibration(scan), self.stamp_ns(scan), name, file),)
 
     def T_world_lidar(self, scan: str) -> RigidTransform:
-        """From poses.txt, which holds poses of camera 0 in its first frame.
+        """Pose of a scan from poses.txt, which holds poses of camera 0 in its first frame.
 
         Raises BadDataset where the file is damaged or lacks the scan.
         """

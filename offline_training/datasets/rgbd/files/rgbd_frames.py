@@ -71,7 +71,7 @@ def rgbd_files(scene: Path) -> list[RgbdFiles]:
 
 
 def read_intrinsics(scene: Path, root: Path) -> Intrinsics:
-    """Of a scene, or of a folder above it up to the data set's. Raises BadDataset saying which files were looked for."""
+    """Intrinsics of a scene, or of a folder above it up to the data set's. Raises BadDataset saying which files were looked for."""
     for folder in (scene, *scene.parents):
         for own in (folder / "intrinsic" / "intrinsic_color.txt", folder / "intrinsics_color.txt"):
             if own.exists():

@@ -37,7 +37,7 @@ class LabelQuality:
             }
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON: coverage, and precision, recall and IoU per class if truth was available."""
+        """The quality as JSON values: coverage, and precision, recall and IoU per class if truth was available."""
         points = max(self._points, 1)
         told: dict[str, Any] = {
             "points": self._points,

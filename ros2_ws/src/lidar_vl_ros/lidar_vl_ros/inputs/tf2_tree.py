@@ -33,7 +33,7 @@ class Tf2Tree(TransformTree):
         self._buffer = tf2.BufferCore(Duration(seconds=history_s))
 
     def add(self, parent: str, child: str, stamp_ns: int | None, T_parent_child: RigidTransform) -> None:
-        """As TransformTree; if the clock was set back, tf2's moving transforms are cleared, as it takes none older than its history."""
+        """Add a transform, as TransformTree does; if the clock was set back, tf2's moving transforms are cleared, as it takes none older than its history."""
         clock_was_set = stamp_ns is not None and self.begins_anew(child, stamp_ns)
         super().add(parent, child, stamp_ns, T_parent_child)
         if clock_was_set:
@@ -45,7 +45,7 @@ class Tf2Tree(TransformTree):
             self._buffer.set_transform(message, _SENDER)
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> RigidTransform:
-        """As TransformTree."""
+        """Look a transform up, as TransformTree does."""
         # To tf2 no time means the newest, and from a frame to itself all is known, even of a frame that nobody named.
         if stamp_ns <= 0 or target == source:
             return super().lookup(target, source, stamp_ns)

@@ -53,7 +53,7 @@ class Outputs:
         return any(output.needs_images() for output in self._outputs)
 
     def close(self) -> None:
-        """Close them all."""
+        """Close all outputs."""
         outputs, self._outputs = self._outputs, ()
         for output in outputs:
             output.close()

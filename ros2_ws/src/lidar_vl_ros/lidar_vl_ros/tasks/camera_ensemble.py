@@ -61,7 +61,7 @@ class CameraEnsemble:
         return self._by_own_pictures(frame) if self._tower is None else self._by_newest(self._tower, frame)
 
     def report(self) -> Report:
-        """For the diagnostics."""
+        """Values for the diagnostics."""
         if self._tower is None:
             return self._health.report({}, None)
         state = self._tower.state()

@@ -59,7 +59,7 @@ class WordChanges:
         return False
 
     def report(self) -> Report:
-        """For the diagnostics."""
+        """Values for the diagnostics."""
         with self._lock:
             values = {"in_force": _names(self._segmenter.classes.names)}
             if self._pending is not None and self._pending.vocabulary is not None:
