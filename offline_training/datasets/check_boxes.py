@@ -8,10 +8,9 @@ from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import LidarVlError
 from offline_training.datasets.base.box_sample import points_of_boxes
 from offline_training.datasets.base.box_source import BoxSource
+from offline_training.datasets.base.file_counts import WRONG
 from offline_training.datasets.box_sources import box_spec, open_boxes
 from offline_training.datasets.data_sources import DataSource, data_set_spec
-
-WRONG = "wrong: "  # how findings begin that end the check
 
 
 def box_findings(source: DataSource) -> Iterator[str]:

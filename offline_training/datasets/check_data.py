@@ -11,9 +11,10 @@ from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset, LidarVlError
 from offline_training.datasets.base.data_set_spec import DataSetSpec, Splits
+from offline_training.datasets.base.file_counts import WRONG
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_source import NotedSource, SampleSource
-from offline_training.datasets.check_boxes import WRONG, box_findings
+from offline_training.datasets.check_boxes import box_findings
 from offline_training.datasets.check_rgbd import RgbdSource, depth_told, some_views
 from offline_training.datasets.data_sources import DataSource, data_set_spec, open_source
 
@@ -35,7 +36,7 @@ def check_data(source: DataSource) -> Iterator[str]:
     if wrong:
         raise BadDataset(
             f"{source.folder}: expected a complete data set {source.kind}, found {wrong} wrong "
-            f"{'things' if wrong > 1 else 'thing'}, listed above. Unpack the damaged files again."
+            f"{'things' if wrong > 1 else 'thing'}, listed above. Unpack what is missing or damaged again."
         )
 
 

@@ -50,5 +50,5 @@ def _require_metres(path: Path, numbers: np.ndarray) -> None:
     if far * 2 > numbers.size or tiny > _MOST_TINY * numbers.size:
         raise BadCloudFile(
             f"{path}: expected float32 coordinates in metres, found {far} of {numbers.size} numbers beyond 100 km or not "
-            f"finite, and {tiny} smaller than an atom. It holds another type, such as float64."
+            f"finite, and {tiny} smaller than an atom. It holds another type, such as float64 or integers: convert it to float32."
         )

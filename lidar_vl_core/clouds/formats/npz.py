@@ -34,7 +34,7 @@ def read_npy(path: Path) -> dict[str, np.ndarray]:
         return _fields_of_arrays(path, {"points": load_plain_array(path, MAX_UNPACKED_BYTES)})
     except ValueError as error:
         raise BadCloudFile(
-            f"{path}: expected an .npy of a plain array, found: {str(error)[:200]}. Save it again."
+            f"{path}: expected an .npy of a plain array, found: {str(error)[:200]}. Save plain numbers, (N, 3) or (N, 4)."
         ) from error
 
 
@@ -85,9 +85,9 @@ def _take_points(path: Path, arrays: dict[str, np.ndarray]) -> tuple[str, np.nda
         raise BadCloudFile(
             f"{path}: {name}: expected (N, 3) or (H, W, 3) numbers, found {points.shape} of {points.dtype}."
         )
-    if points.ndim == 2 and len(points) <= _MOST_ROWS_ACROSS < columns:
+    if len(points) <= _MOST_ROWS_ACROSS < columns:
         raise BadCloudFile(
-            f"{path}: {name}: expected one row per point, found {points.shape}. Save it transposed, as (N, 3) or (N, 4)."
+            f"{path}: {name}: expected x, y and z last, (N, 3) or (H, W, 3), found {points.shape}. Save it with its axes in that order."
         )
     if points.size // columns > MAX_POINTS:
         raise BadCloudFile(

@@ -1,13 +1,15 @@
 """How much of a data set lies on the disk: files of each sort by sequence, and what its splits lack."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from offline_training.datasets.base.data_set_spec import Splits
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.datasets.base.source_config import SourceConfig
+
+WRONG = "wrong: "  # how findings begin that end the check
 
 
 def sequences_root(folder: Path) -> Path:
@@ -45,6 +47,13 @@ def split_counts(splits: Splits, there: Collection[str]) -> Iterator[str]:
         missing = [part for part in parts if part not in there]
         lacks = f", without {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}" if missing else ""
         yield f"split {split}: {len(parts) - len(missing)} of {len(parts)}{lacks}"
+
+
+def lacking_scans(lacking: Sequence[str], listed: int, table: str) -> Iterator[str]:
+    """A finding where a table lists samples, by name, whose scans are not there: reading them would end a training."""
+    if lacking:
+        more = " ..." if len(lacking) > 3 else ""
+        yield f"{WRONG}{len(lacking):,} of {listed:,} samples of {table} lack their scan: {', '.join(lacking[:3])}{more}"
 
 
 def _by_sequence(root: Path, pattern: str) -> Counter[str]:

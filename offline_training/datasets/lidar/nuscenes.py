@@ -19,7 +19,7 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset, BadLabels, BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.data_set_spec import DataSetSpec, Splits
-from offline_training.datasets.base.file_counts import split_counts
+from offline_training.datasets.base.file_counts import lacking_scans, split_counts
 from offline_training.datasets.base.label_fractions import labelled_scenes
 from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample import T_FLU_RFU, Sample
@@ -155,15 +155,19 @@ def _open(source: NuScenesSource, sequences: Names, classes: ClassTable) -> NuSc
 def _counts(source: NuScenesSource, dataset: NuScenes, splits: Splits) -> Iterator[str]:
     """Key frames of each scene and which of their files are there."""
     counts: dict[str, Counter[str]] = {}
+    lacking = []
     for files in map(dataset.files, range(len(dataset))):
         scene = counts.setdefault(files.name.partition("/")[0], Counter())
         scene["key frames"] += 1
         scene["scans"] += files.sweep.exists()
+        if not files.sweep.exists():
+            lacking.append(files.name)
         scene["labels"] += files.labels is not None and files.labels.exists()
         scene["pictures"] += sum(path.exists() for path in files.pictures)
     for name, scene in counts.items():
         yield f"{name}: " + ", ".join(f"{what} {count:,}" for what, count in scene.items())
     yield from split_counts(splits, counts)
+    yield from lacking_scans(lacking, len(dataset), f"{source.version}/sample.json")
 
 
 SPEC = DataSetSpec(

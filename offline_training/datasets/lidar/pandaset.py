@@ -24,8 +24,8 @@ from lidar_vl_core.foundation.files import read_json
 from lidar_vl_core.foundation.plain_arrays import load_plain_arrays
 from lidar_vl_core.foundation.stamps import nanoseconds
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from offline_training.datasets.base.data_set_spec import DataSetSpec
-from offline_training.datasets.base.file_counts import FileCounts
+from offline_training.datasets.base.data_set_spec import DataSetSpec, Splits
+from offline_training.datasets.base.file_counts import FileCounts, lacking_scans
 from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample import T_FLU_RFU, Sample
 from offline_training.datasets.base.sample_files import read_picture_bytes, read_rgb
@@ -198,6 +198,16 @@ def _pose(record: dict[str, dict[str, float]]) -> RigidTransform:
     return RigidTransform.from_quaternion([heading[k] for k in "xyzw"], [position[k] for k in "xyz"])
 
 
+_FILES = FileCounts({"scans": "lidar/*.npz", "pictures": "camera/*/*.jpg", "boxes": "annotations/*.cuboids.json"})
+
+
+def _counts(source: PandaSetSource, dataset: PandaSet, splits: Splits) -> Iterator[str]:
+    yield from _FILES(source, dataset, splits)
+    lidar = Path(source.folder) / "lidar"
+    lacking = [frame for frame in dataset.frames if not (lidar / f"{frame}.npz").exists()]
+    yield from lacking_scans(lacking, len(dataset), "meta.json")
+
+
 SPEC = DataSetSpec(
     source=PandaSetSource,
     what="PandaSet: a sequence with two LiDARs and six cameras",
@@ -211,5 +221,5 @@ SPEC = DataSetSpec(
     ),
     classes=("nuscenes16",),
     open=lambda source, _, classes: PandaSet(Path(source.folder), source.frames, source.sensor, classes),
-    counts=FileCounts({"scans": "lidar/*.npz", "pictures": "camera/*/*.jpg", "boxes": "annotations/*.cuboids.json"}),
+    counts=_counts,
 )

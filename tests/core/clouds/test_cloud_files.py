@@ -287,7 +287,11 @@ def test_a_folder_is_refused(tmp_path):
         ({"depth": np.zeros(3)}, "expected xyz_m, xyz, points, xyz_world, found depth"),
         ({"xyz": np.zeros((3, 2))}, r"xyz: expected \(N, 3\) or \(H, W, 3\) numbers"),
         ({"xyz": np.zeros((2, 2, 2, 3))}, r"xyz: expected"),
-        ({"points": np.zeros((4, 50))}, r"points: expected one row per point, found \(4, 50\). Save it transposed"),
+        (
+            {"points": np.zeros((4, 50))},
+            r"points: expected x, y and z last, .*, found \(4, 50\). Save it with its axes",
+        ),
+        ({"xyz": np.zeros((3, 64, 100))}, r"xyz: expected x, y and z last, .*, found \(3, 64, 100\)"),
         ({"xyz": np.array([["a"] * 3])}, "xyz: expected"),
         ({"xyz": np.array([[{}] * 3])}, "expected an .npz of plain arrays"),
     ],

@@ -94,6 +94,18 @@ def test_nuscenes_is_counted_by_scene_from_its_tables(tmp_path):
     assert "scene-0061: key frames 2, scans 2, labels 2, pictures 11" in [next(told) for _ in range(2)]
 
 
+def test_a_scan_that_tables_list_and_nobody_unpacked_is_found_wherever_it_is(tmp_path, capsys):
+    folder = write_nuscenes(tmp_path, "v1.0-mini", {"scene-0061": 5})
+    (missing,) = (folder / "samples" / "LIDAR_TOP").glob("scene-0061-1*")  # neither first, middle nor last
+    missing.unlink()
+    assert main(["check-data", "nuscenes", str(folder), "version=v1.0-mini"]) == 2
+    out, err = capsys.readouterr()
+    assert "wrong: 1 of 5 samples of v1.0-mini/sample.json lack their scan: scene-0061/1" in out.replace(
+        "scene-0061-1", "1"
+    )
+    assert "Unpack what is missing" in err
+
+
 def test_a_list_of_rellis_is_compared_with_the_files(tmp_path):
     write_rellis(tmp_path, [3], {"train": ["00000/000000", "00001/000000"], "val": ["00004/000000"]})
     (tmp_path / "00001" / "os1_cloud_node_kitti_bin" / "000000.bin").unlink()
