@@ -11,7 +11,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from lidar_vl_ros.launching.actions import PACKAGE, WORDS, TaskLaunch, environment
 from lidar_vl_ros.launching.arguments import NodeArgument, flag
 from lidar_vl_ros.launching.parameter_files import LaunchRefused
-from lidar_vl_ros.launching.topics import absolute
+from lidar_vl_ros.launching.topics import absolute, namespace_of
 
 from launch import LaunchContext, LaunchDescription
 
@@ -51,7 +51,7 @@ def played(context: LaunchContext) -> list[Any]:
                 "bag": ParameterValue(told["bag"], value_type=str),
                 "rate": rate,
                 "loop": flag("loop", told["loop"]),
-                "wait_for": [absolute(told["input"], told["namespace"])],
+                "wait_for": [absolute(told["input"], namespace_of(told))],
             }
         ],
         on_exit=[TimerAction(period=LAST_ANSWERS_S, actions=[Shutdown(reason="the bag has ended")])],

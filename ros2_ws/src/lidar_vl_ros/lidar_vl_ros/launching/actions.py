@@ -96,7 +96,7 @@ class TaskLaunch:
         told = context.launch_configurations
         topics.require_names(told)
         file = ParameterFile(told["params_file"])
-        in_file = file.of_node(topics.full_name(told["namespace"], self._node))
+        in_file = file.of_node(topics.full_name(topics.namespace_of(told), self._node))
         given = given_parameters((*self.arguments, *_SHARED), told)
         if flag("build_only", told["build_only"]):
             return self._builds(in_file | given, told["build_clouds"])
@@ -148,7 +148,7 @@ class TaskLaunch:
                 executable="rviz2",
                 arguments=["-d", view, "-f", told["fixed_frame"]],
                 parameters=[{"use_sim_time": given.get("use_sim_time", False)}],
-                remappings=topics.of_view(self.task, told["input"], told["output"], told["namespace"]),
+                remappings=topics.of_view(self.task, told["input"], told["output"], topics.namespace_of(told)),
             )
         ]
 

@@ -37,6 +37,12 @@ def require_names(told: Mapping[str, str]) -> None:
             )
 
 
+def namespace_of(told: Mapping[str, str]) -> str:
+    """The namespace of the node, which may be empty: the argument's, below the one that an including launch file pushed."""
+    pushed, namespace = told.get("ros_namespace", ""), told["namespace"]  # the first is where launch_ros keeps it
+    return namespace if namespace.startswith("/") or not pushed else f"{pushed.rstrip('/')}/{namespace}".rstrip("/")
+
+
 def full_name(namespace: str, node: str) -> str:
     """The full name of a node in a namespace, which may be empty."""
     return "/" + "/".join(part for part in (*namespace.split("/"), node) if part)

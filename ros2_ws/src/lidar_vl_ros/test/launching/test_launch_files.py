@@ -19,7 +19,6 @@ from lidar_vl_core.commands.cli import command_parser
 from ros2_ws.src.lidar_vl_ros.test.launching.written_launch import (
     LAUNCH_FILES,
     OF_REPLAY,
-    REPOSITORY,
     TASKS,
     Made,
     everything_in,
@@ -108,66 +107,6 @@ def test_arguments_reach_the_parameters_of_their_task(name, launch):
 def test_tasks_can_be_left_out_and_have_models_of_their_own(launch):
     settings, _ = launch("perception", use_segmentation="false", detection_model="/models/a").settings()
     assert (settings.use_segmentation, settings.use_detection, settings.detection.model) == (False, True, "/models/a")
-
-
-def test_cameras_are_topics_by_name_or_all_their_parameters_and_come_besides_those_of_the_file(launch, params_file):
-    file = params_file("/**: {ros__parameters: {cameras: {front: {topic: /old, offset_s: 0.5}, left: {topic: /left}}}}")
-    given = "{front: /front/image, rear: {topic: /rear/image, required: true}}"
-    cameras = launch("detection", params_file=file, cameras=given).settings()[0].cameras
-    assert {name: camera.topic for name, camera in cameras.items()} == {
-        "front": "/front/image",
-        "left": "/left",
-        "rear": "/rear/image",
-    }
-    assert (cameras["front"].offset_s, cameras["rear"].required) == (0.5, True)
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({"autostart": "yes"}, "autostart:=yes: expected true or false"),
-        ({"respawn": "2"}, "respawn:=2: expected true or false"),
-        ({"prompts": "tree"}, "expected a list of texts"),
-        ({"prompts": "[1]"}, "expected a list of texts"),
-        ({"prompts": "['tree"}, "expected YAML, found something else in line 1, column 7"),
-        ({"prompts": "[&a b, *a]"}, "expected YAML, found an alias in line 1, column 8"),
-        ({"prompts": "[2001-99-99]"}, "expected YAML, found characters or numbers that do not exist"),
-        ({"cameras": "{front: !!bool x}"}, "found a tag other than !!str"),
-        ({"prompts": "[]"}, "ROS treats an empty list as unset"),
-        ({"cameras": "/front/image"}, "expected camera names with topics"),
-        ({"cameras": "{front: 3}"}, "expected camera names with topics"),
-        ({"params_file": "/nowhere.yaml"}, "params_file:=/nowhere.yaml: expected a parameter file"),
-        ({"params_file": str(REPOSITORY)}, "expected a parameter file"),
-        ({"input": ""}, "input:=: expected names of letters"),
-        ({"input": "/lidar points"}, "input:=/lidar points: expected names of letters"),
-        ({"output": "/robot/1st"}, "none of which begins with a digit"),
-        ({"namespace": "robot-1"}, "namespace:=robot-1: expected names of letters"),
-    ],
-)
-def test_an_argument_that_is_wrong_is_refused_before_anything_starts(launch, tmp_path, given, expected):
-    with pytest.raises(LaunchRefused) as caught:
-        launch("segmentation", **given)
-    assert expected in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("name", LAUNCH_FILES)
-def test_an_argument_that_resembles_one_but_is_none_is_told_and_one_of_another_launch_file_is_not(name, launch):
-    assert launch(name, rivz="true", robot_name="r2", model="demo").logged() == [
-        "rivz:= is no argument of this launch file and changes nothing here: did you mean rviz:=?"
-    ]
-    assert launch(name).logged() == []
-
-
-def test_the_arguments_of_a_replay_s_player_are_known_and_taken_for_none_of_the_node(launch):
-    assert launch("replay", rate="2.0", loop="true").logged() == []
-    assert "did you mean rate:=?" in launch("replay", ratte="2.0").logged()[0]
-
-
-@pytest.mark.parametrize("name", ["/lidar/points", "lidar/points", "/robot/", "~/points", "_hidden/p2"])
-def test_names_that_ros_takes_are_not_refused(name, launch):
-    assert launch("segmentation", input=name, output=name).nodes()
 
 
 @pytest.mark.parametrize(

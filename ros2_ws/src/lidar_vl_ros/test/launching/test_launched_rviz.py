@@ -34,5 +34,9 @@ def test_rviz_shows_the_topics_of_a_node_in_a_namespace_and_with_other_outputs(l
         "remappings"
     ]
     assert view["arguments"][-1] == "velodyne"
+    view = launch("detection", rviz="true", ros_namespace="/fleet", namespace="robot").nodes("rviz2")["rviz2"]
+    assert ("/detection_node/output/objects/markers", "/fleet/robot/detection_node/output/objects/markers") in view[
+        "remappings"
+    ]
     view = launch("detection", rviz="true", output="/objects/").nodes("rviz2")["rviz2"]
     assert ("/detection_node/output/objects/markers", "/objects/objects/markers") in view["remappings"]
