@@ -54,7 +54,7 @@ class LabelledCloud:
         return {self.classes.names[k]: int(found[k]) for k in np.argsort(-found, kind="stable") if found[k]}
 
     def save(self, path: Path | str) -> None:
-        """Write points and labels as .npz, .pcd, .ply or .label, or a picture from above as .png. Raises BadRequest."""
+        """Write points and labels as .npz, .pcd, .ply or .label, or an image from above as .png. Raises BadRequest."""
         if Path(path).suffix.lower() == ".png":
             write_bytes(Path(path), labelled_png(self.cloud.measured_xyz_m(), self.class_id, self.classes))
         else:

@@ -24,7 +24,7 @@ def add_cloud_commands(commands: "argparse._SubParsersAction[CommandLine]") -> N
     segment.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="labelled cloud: .npz .pcd .ply or .label"
     )
-    _add_picture_and_columns(segment)
+    _add_image_and_columns(segment)
     segment.set_defaults(run=_segment)
 
     detect = commands.add_parser("detect", help="find objects in one cloud file, as boxes")
@@ -37,7 +37,7 @@ def add_cloud_commands(commands: "argparse._SubParsersAction[CommandLine]") -> N
         metavar="CLASS=VALUE",
         help="minimum score of a class, 0 to 1; repeat for other classes (default: the package's)",
     )
-    _add_picture_and_columns(detect)
+    _add_image_and_columns(detect)
     detect.set_defaults(run=_detect)
 
     query = commands.add_parser("query", help="heat map of how well each point matches a text, seen from above")
@@ -51,7 +51,7 @@ def add_cloud_commands(commands: "argparse._SubParsersAction[CommandLine]") -> N
         help="what it is not, may be given again; default: the package's other words",
     )
     add_model(query)
-    query.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="picture of the similarity")
+    query.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="image of the similarity")
     add_overwrite(query)
     query.set_defaults(run=_query)
 
@@ -61,8 +61,8 @@ def _add_cloud(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
 
 
-def _add_picture_and_columns(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw the result from above")
+def _add_image_and_columns(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--image", type=Path, metavar="FILE.png", help="also draw the result from above")
     parser.add_argument(
         "--columns", metavar="A,B,C", help="columns of a .bin file, such as x,y,z,intensity,ring; `_` skips a column"
     )
@@ -83,7 +83,7 @@ def _segment(options: argparse.Namespace) -> None:
     segmenter = Segmenter(load_model_package(options.model), options.engine, ego=ego_region(options))
     if words is not None:
         segmenter.set_words(words)
-    print("\n".join(segment(cloud, segmenter, options.out, options.picture)))
+    print("\n".join(segment(cloud, segmenter, options.out, options.image)))
 
 
 def _detect(options: argparse.Namespace) -> None:
@@ -97,7 +97,7 @@ def _detect(options: argparse.Namespace) -> None:
     cloud = _cloud_to_work_on(options)
     package = load_model_package(options.model)
     detector = Detector(package, options.engine, ego=ego_region(options), score_thresholds=scores)
-    print("\n".join(detect(cloud, detector, options.out, options.picture)))
+    print("\n".join(detect(cloud, detector, options.out, options.image)))
 
 
 def _query(options: argparse.Namespace) -> None:
@@ -118,22 +118,22 @@ def _query(options: argparse.Namespace) -> None:
     answer = query(cloud, options.text, Segmenter(package, options.engine), options.negative)
     write_bytes(options.out, png_bytes(query_figure(cloud, answer)))
     print("\n".join(answer.summary()))
-    print(f"picture: {options.out}")
+    print(f"image: {options.out}")
 
 
 def _cloud_to_work_on(options: argparse.Namespace) -> "PointCloud":
     """The cloud, once it is sure that the results have a place. Raises BadRequest, BadCloudFile."""
     from lidar_vl_core.commands.segment import read_with_warnings
 
-    if options.picture is not None and options.picture.suffix.lower() != ".png":
-        raise BadRequest(f"--picture {options.picture}: expected a name ending in .png. Rename it.")
+    if options.image is not None and options.image.suffix.lower() != ".png":
+        raise BadRequest(f"--image {options.image}: expected a name ending in .png. Rename it.")
     if os.path.realpath(options.out) == os.path.realpath(options.cloud):
         raise BadRequest(f"--out {options.out}: expected a new file, found the input cloud. Choose another name.")
     require_place(options.out)
     require_no_results(options.out, options.overwrite)
-    if options.picture is not None:
-        require_place(options.picture, "--picture")
-        require_no_results(options.picture, options.overwrite, "--picture")
+    if options.image is not None:
+        require_place(options.image, "--image")
+        require_no_results(options.image, options.overwrite, "--image")
     return read_with_warnings(options.cloud, options.columns, options.intensity_max)
 
 

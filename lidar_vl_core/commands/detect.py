@@ -1,4 +1,4 @@
-"""One cloud through a detector: a list of boxes, a picture, and how many each class has. Writes files."""
+"""One cloud through a detector: a list of boxes, an image, and how many each class has. Writes files."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from lidar_vl_core.tasks.detector import Detector
 
 
 def detect(cloud: PointCloud, detector: Detector, out: Path, picture: Path | None) -> list[str]:
-    """Find the boxes of a cloud and write them, with a picture from above where one is asked for; returns lines for people.
+    """Find the boxes of a cloud and write them, with an image from above where one is asked for; returns lines for people.
 
     Raises what the detector does, and BadRequest for a format that cannot be written; nothing is written then.
     """

@@ -1,4 +1,4 @@
-"""Where in a cloud a text fits: similarity of every point, and its picture from above."""
+"""Where in a cloud a text fits: similarity of every point, and its image from above."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -116,7 +116,7 @@ def _heat_rgb(heat: np.ndarray) -> np.ndarray:
 
 
 def _with_scale(picture: "Image", caption: str) -> "Image":
-    """The picture under a caption, over a bar of its colours with the probabilities at both ends."""
+    """The image under a caption, over a bar of its colours with the probabilities at both ends."""
     from PIL import Image, ImageDraw, ImageFont
 
     top, bottom, bar = 34, 44, 300

@@ -1,4 +1,4 @@
-"""One cloud through the network: labelled cloud, picture, and how many points each class has. Writes files."""
+"""One cloud through the network: labelled cloud, image, and how many points each class has. Writes files."""
 
 import sys
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def read_with_warnings(path: Path, columns: str | None = None, intensity_max: fl
 
 
 def segment(cloud: PointCloud, segmenter: Segmenter, out: Path, picture: Path | None) -> list[str]:
-    """Label a cloud and write it, with a picture of it from above where one is asked for; returns lines for people.
+    """Label a cloud and write it, with an image of it from above where one is asked for; returns lines for people.
 
     Raises what the segmenter does, and BadCloudFile for a format that cannot be written; nothing is written then.
     """

@@ -25,7 +25,7 @@ def bird_eye_view(
     """Draw points from above on white, the sensor in the middle.
 
     xyz_m: (N, 3), non-finite points are left out. colors_rgb: (N, 3) uint8. half_width_m: middle to edge.
-    priority: (N,), points of a higher one lie on top; among equals the higher point does. Returns a square RGB picture.
+    priority: (N,), points of a higher one lie on top; among equals the higher point does. Returns a square RGB image.
     """
     from PIL import Image
 

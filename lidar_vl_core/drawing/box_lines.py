@@ -63,7 +63,7 @@ def with_boxes_in_camera(
 
 
 def _with_lines(picture: "Image", lines_px: np.ndarray, rgb: np.ndarray, width_px: float) -> "Image":
-    """Lines (K, 2, 2) over a picture whose upper left corner is (0, 0), colours (K, 3) uint8, later ones on top."""
+    """Lines (K, 2, 2) over an image whose upper left corner is (0, 0), colours (K, 3) uint8, later ones on top."""
     from PIL import Image, ImageDraw
 
     layer = Image.new("RGBA", (picture.width * _OVERSAMPLING, picture.height * _OVERSAMPLING))

@@ -36,7 +36,7 @@ def camera_overlay(
     """Draw points over a paled camera image, once for each colouring.
 
     rgb: (H, W, 3) uint8 of the size `camera` states. xyz_m: (N, 3) in the LiDAR's frame.
-    Returns one RGB picture per colouring, `width_px` wide.
+    Returns one RGB image per colouring, `width_px` wide.
     """
     from PIL import Image
 

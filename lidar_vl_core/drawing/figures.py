@@ -37,7 +37,7 @@ def top_view_figure(
 def top_view_panels(
     xyz_m: np.ndarray, prediction: np.ndarray, truth: np.ndarray | None, classes: ClassTable, panel_px: int = 420
 ) -> "list[Image]":
-    """Prediction, and where there is truth also truth and error, from above; a room fills the picture, without a vehicle.
+    """Prediction, and where there is truth also truth and error, from above; a room fills the image, without a vehicle.
 
     xyz_m: (N, 3). prediction, truth: (N,) class ids, 255 = none.
     """
@@ -135,7 +135,7 @@ def legend(classes: ClassTable, shown: np.ndarray, width_px: int, with_errors: b
 
 
 def captioned(picture: "Image", text: str) -> "Image":
-    """Put one line of text above a picture; a long one is cut."""
+    """Put one line of text above an image; a long one is cut."""
     from PIL import Image, ImageDraw, ImageFont
 
     taller = Image.new("RGB", (picture.width, picture.height + 22), "white")
@@ -147,7 +147,7 @@ def captioned(picture: "Image", text: str) -> "Image":
 
 
 def in_rows(pictures: Sequence["Image"], columns: int) -> "Image":
-    """Arrange pictures row by row with a white gap between them."""
+    """Arrange images row by row with a white gap between them."""
     from PIL import Image
 
     rows = [pictures[start : start + columns] for start in range(0, len(pictures), columns)]
@@ -165,7 +165,7 @@ def in_rows(pictures: Sequence["Image"], columns: int) -> "Image":
 
 
 def png_bytes(picture: "Image") -> bytes:
-    """The content of a PNG file of a picture."""
+    """The content of a PNG file of an image."""
     content = BytesIO()
     picture.save(content, "PNG")
     return content.getvalue()

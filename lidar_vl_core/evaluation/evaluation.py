@@ -139,7 +139,7 @@ class Evaluation:
         return metrics
 
     def shown(self) -> list[tuple[str, LabelledFrame]]:
-        """Frames worth a picture, in recorded order, each with why: first, middle, last, best, worst by its own mean IoU."""
+        """Frames worth an image, in recorded order, each with why: first, middle, last, best, worst by its own mean IoU."""
         reasons: dict[int, list[str]] = {}
         frames = {}
         # Where there is truth, best and worst tell more than the last frame.

@@ -49,7 +49,7 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
     add_data(evaluate)
     evaluate.add_argument("--out", type=Path, metavar="FILE.json", help="also write the metrics")
-    evaluate.add_argument("--pictures", type=Path, metavar="DIR", help="also draw truth and predictions of some scans")
+    evaluate.add_argument("--images", type=Path, metavar="DIR", help="also draw truth and predictions of some scans")
     evaluate.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
     evaluate.add_argument(
         "--engine",
@@ -91,7 +91,7 @@ def _add_submit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _evaluate(options: argparse.Namespace) -> None:
     require_new_file(options, "out")
-    require_new_folder(options, "pictures")
+    require_new_folder(options, "images")
     if options.config is None and options.data is not None:
         raise BadRequest(
             "--data: expected --config with it, found none: the run's own data sets lie where its configuration says. Give the file "
@@ -107,12 +107,10 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     sources = None if data is None else data.validation
     sweeps = 1 if data is None or data.task == "segmentation" else data.sweeps
-    found = evaluate(
-        options.checkpoint, sources, options.out, options.pictures, options.threads, sweeps, options.engine
-    )
+    found = evaluate(options.checkpoint, sources, options.out, options.images, options.threads, sweeps, options.engine)
     print(found.table)
     for path in found.pictures:
-        print(f"picture: {path}")
+        print(f"image: {path}")
 
 
 def _validation_config(options: argparse.Namespace) -> "ValidationConfig | DetectValidationConfig":

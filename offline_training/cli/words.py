@@ -109,7 +109,7 @@ def _add_evaluate_language(commands: "argparse._SubParsersAction[argparse.Argume
     command.add_argument(
         "--specialised", action="store_true", help="also evaluate image features after the run's adapter"
     )
-    command.add_argument("--pictures", type=Path, metavar="DIR", help="also draw input, truth, baseline and answers")
+    command.add_argument("--images", type=Path, metavar="DIR", help="also draw input, truth, baseline and answers")
     command.add_argument(
         "--out", type=Path, metavar="FILE.json", help="also write the metrics, with the confusion matrix next to them"
     )
@@ -184,7 +184,7 @@ def _guide(options: argparse.Namespace) -> None:
 
 def _evaluate_language(options: argparse.Namespace) -> None:
     require_new_file(options, "out")
-    require_new_folder(options, "pictures")
+    require_new_folder(options, "images")
     from lidar_vl_core.words.vocabulary import load_vocabulary
     from offline_training.words.settings.question import Question
 
@@ -213,9 +213,9 @@ def _evaluate_language(options: argparse.Namespace) -> None:
             path, confusion_picture(metrics["pooled"], words.class_table.names, f"{words.name}, {options.mode}")
         )
         print(f"metrics: {options.out}; confusion: {path}")
-    if options.pictures is not None:
-        for path in write_language_pictures(config, options.checkpoint, options.pictures, question):
-            print(f"picture: {path}")
+    if options.images is not None:
+        for path in write_language_pictures(config, options.checkpoint, options.images, question):
+            print(f"image: {path}")
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

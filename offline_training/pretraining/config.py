@@ -21,7 +21,7 @@ METHOD_NAMES = tuple(
 _UNNAMED = "olivine"  # of a configuration without `method`
 
 # A run may resume with these changed: they say where and how it runs, not what it computes.
-FREE_ON_RESUME = frozenset({"out", "checkpoint_every", "pictures_every", "progress", "pair_cache", "picture_cache"})
+FREE_ON_RESUME = frozenset({"out", "checkpoint_every", "images_every", "progress", "pair_cache", "image_cache"})
 
 
 def load_pretrain_config(path: Path, overrides: Mapping[str, Any] | None = None) -> PretrainConfig:

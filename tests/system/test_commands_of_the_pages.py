@@ -71,7 +71,7 @@ def workplace(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_command_of_the_pages_works_as_written(command, workplace):
     program, *arguments = command.words
     assert MAIN[program](arguments) == 0
-    written = [path for option, path in pairwise(arguments) if option in ("--out", "--picture")]
+    written = [path for option, path in pairwise(arguments) if option in ("--out", "--image")]
     assert [path for path in written if not (workplace / path).exists()] == []
 
 

@@ -63,7 +63,7 @@ def test_a_bag_becomes_weak_labels_a_pretrained_and_a_finetuned_network_and_a_pa
     assert run(
         "pretrain", "pretrain/ros_bag.yaml", train=[source], out=str(pretrained), weak_labels=str(store), teacher="espnet",
         teacher_weights=str(weights), image_size=[48, 88], augment={"min_pairs": 50}, matches=64, batch_size=1, epochs=None,
-        max_steps=2, pair_cache=str(tmp_path / "pairs"), pictures_every=0, **small,
+        max_steps=2, pair_cache=str(tmp_path / "pairs"), images_every=0, **small,
     ) == 0  # fmt: skip
     labelled = {**source, "label_field": "label", "label_table": "nuscenes16"}
     assert run(

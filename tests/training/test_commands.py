@@ -54,17 +54,17 @@ def test_name_value_words_may_be_left_out(capsys):
     "line",
     [
         "evaluate run --out {}",
-        "evaluate run --pictures {}",
+        "evaluate run --images {}",
         "robustness run --config c.yaml --out {}",
         "evaluate-language run --config c.yaml --out {}",
-        "evaluate-language run --config c.yaml --pictures {}",
+        "evaluate-language run --config c.yaml --images {}",
         "import-checkpoint x.pt --kind slidr --out {}",
         "export run --clouds c.bin --card card.yaml --out {}",
     ],
 )
 def test_earlier_results_stay_unless_they_may_be_replaced(line, tmp_path, capsys):
     out = tmp_path / "earlier"
-    kept = out / "model.onnx" if "--pictures" in line or line.startswith(("import", "export")) else out
+    kept = out / "model.onnx" if "--images" in line or line.startswith(("import", "export")) else out
     kept.parent.mkdir(exist_ok=True)
     kept.write_text("of an earlier run")
     assert main(line.format(out).split()) == 2

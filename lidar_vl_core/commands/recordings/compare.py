@@ -112,7 +112,7 @@ def compare(
 ) -> dict[str, Any]:
     """Ask both packages about every cloud of a bag; write comparison.json and most_different.png into `out`.
 
-    Of labels the share of points with the same class is counted; of boxes, those above the score that pictures show, how many both
+    Of labels the share of points with the same class is counted; of boxes, those above the score that images show, how many both
     found within 2 m. Where the truth is told, the quality of both is told, too. Returns the content of comparison.json.
     Raises BadRequest for packages that answer in different classes, and what replay() raises.
     """

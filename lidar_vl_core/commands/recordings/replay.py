@@ -43,7 +43,7 @@ def replay(
 
     images: copy the cameras' images into predictions.mcap. rerun: show the labelled clouds in Rerun while they are made.
     overwrite: results of an earlier replay in `out` may go. progress: wraps the iteration. command: kept with the results.
-    A detection package finds boxes: points in them have their classes; words, pictures and true labels are refused.
+    A detection package finds boxes: points in them have their classes; words, images and true labels are refused.
     Clouds that cannot be read are skipped, counted and named. Returns the content of metrics.json.
     Raises LidarVlError for what is wrong with the request or the files; `out` is then as it was.
     """

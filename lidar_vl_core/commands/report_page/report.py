@@ -1,4 +1,4 @@
-"""One self-contained HTML page about one run: numbers, pictures, errors, latency, the model's card, how to run it again."""
+"""One self-contained HTML page about one run: numbers, images, errors, latency, the model's card, how to run it again."""
 
 from collections.abc import Mapping, Sequence
 from html import escape

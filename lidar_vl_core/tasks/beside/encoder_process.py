@@ -38,7 +38,7 @@ class EncoderProcess:
 
 
 def _opened(package: str, threads: int) -> tuple[bytes, Answer]:
-    """The tower's size, and what answers a picture with its features."""
+    """The tower's size, and what answers an image with its features."""
     encoder = ImageEncoder(load_model_package(package), threads)
 
     def answer(request: bytes) -> bytes:

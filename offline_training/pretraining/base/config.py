@@ -129,7 +129,7 @@ class PictureConfig(PretrainConfig):
     occlusion: Literal["none", "zbuffer"] = "none"  # none: as SLidR and OLIVINE pair points and pixels
     pixel: PixelOfPoint = "rounded"  # pixel of a point: rounded as in SLidR and OLIVINE, floor as in ScaLR
     max_image_width: Count | None = None  # pixels; wider images are shrunk when they are read, labels are read before
-    picture_cache: str | None = None  # folder that caches decoded images at their reduced width, up to 20 GB
+    image_cache: str | None = None  # folder that caches decoded images at their reduced width, up to 20 GB
     augment: PairAugmentConfig = PairAugmentConfig()
     image_size: tuple[Count, Count] = (224, 416)  # height, width of the image teacher's input
 
@@ -188,12 +188,12 @@ class StoreKeys(Config):
 class ProjectionConfig(PictureConfig, ContrastKeys):
     """Keys of methods whose heads map points and pixels into one space, so that their similarity can be drawn."""
 
-    pictures_every: int = 0  # steps between feature-similarity figures; 0 = none
+    images_every: int = 0  # steps between feature-similarity figures; 0 = none
 
     @property
     def picture_period(self) -> int:
         """Steps between feature-similarity figures; 0 = none."""
-        return self.pictures_every
+        return self.images_every
 
 
 class OneScanConfig(ProjectionConfig, PairCacheConfig):

@@ -35,7 +35,7 @@ def pairing(
         occlusion=ZBuffer() if config.occlusion == "zbuffer" else None,
         max_image_width=config.max_image_width,
         pixel=config.pixel,
-        picture_at=decoded if config.picture_cache is None else PictureCache(Path(config.picture_cache)),
+        picture_at=decoded if config.image_cache is None else PictureCache(Path(config.image_cache)),
     )
 
 

@@ -36,7 +36,7 @@ def cloud_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_boxes_of_a_cloud_file_are_listed_and_drawn(package, cloud_file, tmp_path, capsys):
     out, picture = tmp_path / "boxes.json", tmp_path / "seen.png"
-    assert main(["detect", str(cloud_file), "--model", str(package), "--out", str(out), "--picture", str(picture)]) == 0
+    assert main(["detect", str(cloud_file), "--model", str(package), "--out", str(out), "--image", str(picture)]) == 0
     told = json.loads(out.read_text())
     assert told["class_table"] == "three"
     assert len(told["boxes"]) > 2
@@ -65,7 +65,7 @@ def test_a_class_has_the_least_score_that_is_asked_for(package, cloud_file, tmp_
             ["--out", "boxes.json", "--score", "car=0.1", "--score", "car=0.9"],
             "expected each class once, found car twice",
         ),
-        (["--out", "boxes.json", "--picture", "seen.jpg"], "expected a name ending in .png"),
+        (["--out", "boxes.json", "--image", "seen.jpg"], "expected a name ending in .png"),
         (["--out", "boxes.json", "--engine", "tensorrt"], "engine tensorrt"),
     ],
 )

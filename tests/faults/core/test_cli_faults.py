@@ -120,16 +120,16 @@ CASES = {
     "segment: damaged header": ("segment cloud.pcd --model tiny --out out.npz", "cloud.pcd"),
     "segment: unknown output": ("segment cloud.bin --model tiny --out out.las", "out.las"),
     "segment: picture that is none": (
-        "segment cloud.bin --model tiny --out out.npz --picture out.jpg",
+        "segment cloud.bin --model tiny --out out.npz --image out.jpg",
         "out.jpg: expected a name ending in .png",
     ),
     "segment: output over its input": ("segment cloud.bin --model tiny --out ./cloud.bin", "found the input cloud"),
     "segment: picture where none can be": (
-        "segment cloud.bin --model tiny --out out.npz --picture cloud.bin/view.png",
-        "--picture cloud.bin/view.png: expected a folder at",
+        "segment cloud.bin --model tiny --out out.npz --image cloud.bin/view.png",
+        "--image cloud.bin/view.png: expected a folder at",
     ),
     "segment: labels where none can be": (
-        "segment cloud.bin --model tiny --out cloud.bin/out.npz --picture view.png",
+        "segment cloud.bin --model tiny --out cloud.bin/out.npz --image view.png",
         "--out cloud.bin/out.npz: expected a folder at",
     ),
     "segment: no such model": ("segment cloud.bin --model nothing --out out.npz", "model 'nothing'"),

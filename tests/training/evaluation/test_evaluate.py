@@ -96,7 +96,7 @@ def test_a_package_has_no_data_sets_of_its_own(name):
 def test_the_command_takes_a_package_by_its_name_and_draws_its_errors(scans, tmp_path, capsys):
     config = tmp_path / "data.yaml"
     config.write_text(f"validation: [{{kind: semantic_kitti, folder: {scans}, frames: ['000000']}}]\n")
-    assert main(["evaluate", "demo", "--config", str(config), "--pictures", str(tmp_path / "p")]) == 0
+    assert main(["evaluate", "demo", "--config", str(config), "--images", str(tmp_path / "p")]) == 0
     assert "mean IoU" in capsys.readouterr().out
     assert [path.name for path in (tmp_path / "p").iterdir()] == ["semantic_kitti_05_000000.png"]
 
@@ -132,7 +132,7 @@ def test_a_detection_package_is_judged_on_what_the_robot_would_find(parking, tmp
 def test_the_command_takes_a_detection_package_and_draws_its_boxes(parking, tmp_path, capsys):
     config = tmp_path / "data.yaml"
     config.write_text(f"validation: [{{kind: pandaset, folder: {tmp_path}}}]\n")
-    command = ["evaluate", "demo_detector", "--config", str(config), "--pictures", str(tmp_path / "p")]
+    command = ["evaluate", "demo_detector", "--config", str(config), "--images", str(tmp_path / "p")]
     assert main([*command, "--engine", "onnxruntime"]) == 0
     told = capsys.readouterr().out
     assert "AP by centre distance" in told

@@ -72,7 +72,7 @@ def test_teacher_weights_that_are_missing_are_asked_for(tmp_path, rooms):
 
 
 def test_the_log_tells_times_by_stage_and_draws_similarities(tmp_path, rooms):
-    pretrain(config(tmp_path, pictures_every=2))
+    pretrain(config(tmp_path, images_every=2))
     line = lines(tmp_path)[-1]
     stages = ("data", "backbone", "teacher", "sampling_and_loss", "backward", "optimizer")
     assert sum(line[f"seconds/{stage}"] for stage in stages) == pytest.approx(line["step_seconds"])

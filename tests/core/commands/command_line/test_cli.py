@@ -107,7 +107,7 @@ def test_segment_labels_one_cloud_and_draws_it(
     cloud_file: Path, tiny_package: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     picture, out = tmp_path / "view.png", str(tmp_path / name)
-    command = ["segment", str(cloud_file), "--model", str(tiny_package), "--out", out, "--picture", str(picture)]
+    command = ["segment", str(cloud_file), "--model", str(tiny_package), "--out", out, "--image", str(picture)]
     assert main(command) == 0
     assert "500 points labelled" in capsys.readouterr().out
     assert (tmp_path / name).stat().st_size > 0

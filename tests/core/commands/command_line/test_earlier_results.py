@@ -9,7 +9,7 @@ import pytest
 from lidar_vl_core.commands.cli import main
 
 
-@pytest.mark.parametrize("command", ["replay", "segment", "segment --picture", "query"])
+@pytest.mark.parametrize("command", ["replay", "segment", "segment --image", "query"])
 def test_earlier_results_stay_unless_they_may_be_replaced(
     street: Path,
     cloud_file: Path,
@@ -44,7 +44,7 @@ def test_earlier_results_stay_unless_they_may_be_replaced(
     [
         (["--out", "seen.jpg"], "expected a name ending in .npz, .pcd, .ply, .label, found .jpg"),
         (["--out", "a_file/labelled.pcd"], "found a file. Choose another place"),
-        (["--out", "labelled.pcd", "--picture", "a_file/seen.png"], "--picture a_file/seen.png: expected a folder"),
+        (["--out", "labelled.pcd", "--image", "a_file/seen.png"], "--image a_file/seen.png: expected a folder"),
         (["--out", "locked/labelled.pcd"], "found no permission. Choose another place"),
         (["--out", "locked/results/today/labelled.pcd"], "locked, found no permission. Choose another place"),
     ],

@@ -73,7 +73,7 @@ def test_the_recording_that_is_read_is_never_replaced(here, capsys, command, out
     "command",
     [
         "segment cloud.bin --model tiny --out {}.npz --overwrite",
-        "segment cloud.bin --model tiny --out o.npz --picture {}.png --overwrite",
+        "segment cloud.bin --model tiny --out o.npz --image {}.png --overwrite",
         "detect cloud.bin --model tiny --out {}.json --overwrite",
         "query cloud.bin car --model tiny --out {}.png --overwrite",
         "doctor --out {}.md --overwrite",

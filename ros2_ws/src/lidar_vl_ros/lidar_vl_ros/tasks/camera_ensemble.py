@@ -68,7 +68,7 @@ class CameraEnsemble:
         figures = {"encoded": state.encoded, "overtaken": state.overtaken, "failed_sets": state.failed}
         told = {name: str(figure) for name, figure in figures.items()}
         if state.picture_ms is not None:
-            told["picture_ms_p50"] = f"{state.picture_ms:.1f}"
+            told["image_ms_p50"] = f"{state.picture_ms:.1f}"
         return self._health.report(told, state.working_s if state.working_s > _STUCK_S else None)
 
     def close(self) -> None:

@@ -236,4 +236,4 @@ def test_age_and_share_of_what_was_used_are_told(robot, until):
     values = {each.key: each.value for each in robot.status().values}
     assert (values["age_ms_p50"], values["age_ms front"], values["encoded"]) == ("400", "400", "1")
     assert 0 < float(values["share_p50"]) < 1
-    assert float(values["picture_ms_p50"]) > 0
+    assert float(values["image_ms_p50"]) > 0
