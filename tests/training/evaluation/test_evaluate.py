@@ -137,7 +137,7 @@ def test_the_command_takes_a_detection_package_and_draws_its_boxes(parking, tmp_
     told = capsys.readouterr().out
     assert "AP by centre distance" in told
     assert "engine: onnxruntime" in told
-    assert told.count("picture: ") == len(list((tmp_path / "p").glob("*.png"))) == 4
+    assert told.count("image: ") == len(list((tmp_path / "p").glob("*.png"))) == 4
 
 
 def test_sweeps_are_joined_for_a_package_that_reads_them_and_for_no_other(parking, tmp_path):

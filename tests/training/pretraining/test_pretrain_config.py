@@ -18,6 +18,7 @@ from offline_training.pretraining.scans import places
 from offline_training.pretraining.schedule import Schedule
 from offline_training.runs.backbones import build_backbone, preparer_of
 from offline_training.runs.ranks import Ranks
+from offline_training.runs.resume import stored_config
 from tests.training.pretraining.pretrain_scenes import config, settings
 
 RECIPES = sorted((Path(offline_training.__file__).parent / "configs" / "pretrain").glob("*.yaml"))
@@ -131,3 +132,11 @@ def test_the_command_takes_a_method_in_place_of_the_configurations_and_refuses_w
     assert told.count("\n") == 1
     assert "method pointcontrast" in told
     assert "image_size: only a key of" in told
+
+
+def test_the_configuration_of_a_run_whose_keys_said_pictures_can_be_read():
+    train = [{"kind": "pandaset", "folder": "p"}]
+    today = pretrain_config_of({"method": "ppkt", "out": "x", "train": train, "max_steps": 1}, "here")
+    stored = today.model_dump(mode="json")
+    stored |= {"pictures_every": stored.pop("images_every"), "picture_cache": stored.pop("image_cache")}
+    assert stored_config(type(today), stored, "checkpoint") == today
