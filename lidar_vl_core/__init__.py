@@ -1,5 +1,6 @@
 """lidar-vl core: everything training and robot must agree on; neither ROS nor PyTorch is imported here."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ if TYPE_CHECKING:
     from lidar_vl_core.api import Model
 
 __version__ = VERSION
+
+# Official builds of ONNX Runtime send events about their use to its maker, unless this is set before the first import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def load(name_or_path: "str | Path" = "demo", engine: str = "auto", threads: "int | None" = None) -> "Model":

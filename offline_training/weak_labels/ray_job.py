@@ -3,6 +3,7 @@
 While a task is running, OUT/.attempts/TASK holds one byte for each time it was started.
 """
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ def ray_rows(
     import ray.data
 
     if not ray.is_initialized():
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else a cluster reports its use to Ray's maker
         ray.init(include_dashboard=False, log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
     items = [{"source": source, "sample": sample} for source, count in enumerate(samples) for sample in range(count)]

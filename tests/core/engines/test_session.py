@@ -363,3 +363,14 @@ def test_maps_with_too_few_levels_are_refused():
     maps = build_kernel_maps(np.array([[0, 0, 0]], np.int32), levels=1)
     with pytest.raises(BadRequest, match="at least 2 levels"):
         session.run(np.zeros((1, 4), np.float32), maps)
+
+
+def test_a_session_of_onnx_runtime_reports_nothing_to_its_maker(package, tmp_path):
+    places = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME")}  # where it would keep its events
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"} | places
+    code = (
+        "from lidar_vl_core.engines.onnx_runtime import open_onnxruntime\n"
+        f"open_onnxruntime(open({str(package.path / 'model.onnx')!r}, 'rb').read(), 1)"
+    )
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
