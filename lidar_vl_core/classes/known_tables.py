@@ -22,7 +22,9 @@ def class_table(name: str) -> ClassTable:
     tables = _file_of(name).tables
     if name not in tables:
         choices = class_table_names()
-        raise BadLabels(f"no class table {name!r}. There are {', '.join(choices)}.{did_you_mean(name, choices)}")
+        raise BadLabels(
+            f"class table: expected one of {', '.join(choices)}, found {name!r}.{did_you_mean(name, choices)}"
+        )
     return tables[name]
 
 

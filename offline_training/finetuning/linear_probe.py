@@ -73,7 +73,9 @@ def freeze_backbone(network: PointBackbone) -> None:
 def head_of(network: PointBackbone) -> nn.Linear:
     """The last layer; raises BadConfig for a network without one."""
     if network.head is None:
-        raise BadConfig(f"{type(network).__name__}: expected a network with a head, found none. Choose another one.")
+        raise BadConfig(
+            f"{type(network).__name__}: expected a network with a head, found none. Choose another network."
+        )
     return network.head
 
 

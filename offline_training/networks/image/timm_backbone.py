@@ -66,7 +66,9 @@ def _create(name: str) -> Any:  # noqa: ANN401  timm's models share no type
     except TypeError:
         network = timm.create_model(name, pretrained=False, num_classes=0)
     if not getattr(network, "feature_info", None) or not hasattr(network, "forward_features"):
-        raise BadConfig(f"teacher: expected a timm model that gives feature maps, found {name!r}. Choose another one.")
+        raise BadConfig(
+            f"teacher: expected a timm model that gives feature maps, found {name!r}. Choose another model."
+        )
     return network
 
 

@@ -65,9 +65,7 @@ class StudyConfig(Config, Generic[RowT, ColumnT]):
         for row in self.rows:
             if row.name == name:
                 return row
-        raise BadRequest(
-            f"row {name!r}: the study has {', '.join(repr(row.name) for row in self.rows)}. Use one of these names."
-        )
+        raise BadRequest(f"row: expected one of {', '.join(repr(row.name) for row in self.rows)}, found {name!r}.")
 
     def owner(self, row: RowT) -> RowT:
         """The row whose runs give a row's numbers: itself, or the one that it is like."""

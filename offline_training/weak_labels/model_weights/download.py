@@ -61,7 +61,7 @@ def _repository(model: str) -> str:
     if model.count("/") == 1 and all(model.split("/")):
         return model
     raise BadRequest(
-        f"model: expected one of {', '.join(KNOWN_MODELS)}, or owner/name, found {model!r}. Choose one."
+        f"model: expected one of {', '.join(KNOWN_MODELS)}, or owner/name, found {model!r}."
         f"{did_you_mean(model, KNOWN_MODELS)}"
     )
 

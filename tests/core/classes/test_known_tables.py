@@ -138,7 +138,7 @@ def test_no_points_have_no_labels():
 
 
 def test_unknown_tables_and_maps_are_refused_with_the_choices():
-    with pytest.raises(BadLabels, match=r"There are .*nuscenes16, .*semantic_kitti19"):
+    with pytest.raises(BadLabels, match=r"expected one of .*nuscenes16, .*semantic_kitti19.*, found .cityscapes"):
         class_table("cityscapes")
     with pytest.raises(BadLabels, match=r"There are .*pandaset -> nuscenes16"):
         label_map("cityscapes", SEMANTIC_KITTI_19)

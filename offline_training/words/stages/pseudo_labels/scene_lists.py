@@ -32,7 +32,7 @@ def read_class_lists(path: Path) -> dict[str, SceneList]:
     if isinstance(content, dict) and "derived_from" in content:
         content = content.get("scenes")
     if not isinstance(content, dict) or not all(_is_list(value) for value in content.values()):
-        raise BadLabels(f"{path}: expected {_FORM}, found other content. Correct the file.")
+        raise BadLabels(f"{path}: expected {_FORM}, found other content.")
     return content
 
 

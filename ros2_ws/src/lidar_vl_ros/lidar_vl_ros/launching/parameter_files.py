@@ -69,11 +69,11 @@ def _read(path: str) -> dict[str, Any]:
     try:
         content = read_ros_yaml(text)
     except ValueError as error:
-        raise LaunchRefused(f"{path}: {error}. Correct the file.") from error
+        raise LaunchRefused(f"{path}: {error}.") from error
     if not isinstance(content, dict) or not content:
         raise LaunchRefused(
             f"{path}: expected node names with parameters, such as '/**: {{ros__parameters: {{...}}}}', found "
-            f"{type(content).__name__}. Correct the file."
+            f"{type(content).__name__}."
         )
     return content
 
@@ -85,8 +85,7 @@ def _sections_in(content: Mapping[Any, Any], path: str, above: str = "") -> Iter
         if not isinstance(inner, dict) or not isinstance(inner.get(_PARAMETERS, {}), dict):
             found = inner[_PARAMETERS] if isinstance(inner, dict) else inner
             raise LaunchRefused(
-                f"{path}: {pattern}: expected ros__parameters: and parameters below it, found {str(found)[:_SHOWN]!r}. "
-                "Correct the file."
+                f"{path}: {pattern}: expected ros__parameters: and parameters below it, found {str(found)[:_SHOWN]!r}."
             )
         if _PARAMETERS in inner:
             yield pattern, inner[_PARAMETERS]
