@@ -30,7 +30,10 @@ def recording_folder(path: Path) -> Path:
 
 
 def storage_files(folder: Path) -> list[Path]:
-    """The storage files of one recording by name, numbers by their value; raises BadBag where they are of several kinds."""
+    """The storage files of one recording by name, numbers by their value; raises BadBag where they are of several recordings.
+
+    The parts of a recording that was split have one name with other numbers: rosbag2 and ROS 1 count them, with or without times.
+    """
     named = {path.name: path for path in folder.iterdir() if _is_storage(path.name) and path.is_file()}
     files = [path for name, path in named.items() if name.removesuffix(".zstd") == name or name[:-5] not in named]
     kinds = sorted({_kind(path) for path in files})
@@ -38,6 +41,13 @@ def storage_files(folder: Path) -> list[Path]:
         raise BadBag(
             f"{folder}: expected the files of one recording, found {' and '.join(kinds)} files side by side, which may be "
             f"the same recording twice: {', '.join(sorted(path.name for path in files)[:_SHOWN])}. Give one file."
+        )
+    if len({_without_numbers(path) for path in files}) > 1:
+        names = sorted(path.name for path in files)
+        more = ", ..." if len(names) > _SHOWN else ""
+        raise BadBag(
+            f"{folder}: expected the files of one recording, found several: {', '.join(names[:_SHOWN])}{more}. "
+            "Give one of these files, or move the parts of one recording into a folder of their own."
         )
     return sorted(files, key=lambda path: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", path.name)])
 
@@ -63,6 +73,10 @@ def _recordings_below(path: Path) -> list[Path]:
 
 def _is_storage(name: str) -> bool:
     return name.endswith(_SUFFIXES) and not name.startswith(".")  # macOS leaves ._bag.mcap beside bag.mcap
+
+
+def _without_numbers(path: Path) -> str:
+    return re.sub(r"\d+", "0", path.name.removesuffix(".zstd").removesuffix(".active"))
 
 
 def _kind(path: Path) -> str:

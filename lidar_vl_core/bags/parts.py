@@ -114,10 +114,16 @@ def _from_metadata(folder: Path) -> BagParts:
 
     path = folder / METADATA
     if not path.is_file():
-        note = f"{folder.name}: expected metadata.yaml, found none: its files are read in the order of their names."
         files = storage_files(folder)
-        ros1 = all(".bag" in file.name for file in files)  # which never had one
-        return BagParts(files, [] if ros1 else [f"{note} Recreate it with `ros2 bag reindex`."])
+        if len(files) > 1:
+            note = f"its {len(files)} files are read as parts of one recording. Give one file if they are recordings of their own."
+        else:
+            note = f"{files[0].name} is read without it."
+        if all(".bag" in file.name for file in files):  # ROS 1, which never had one
+            return BagParts(files, [f"{folder.name}: {note}"] if len(files) > 1 else [])
+        return BagParts(
+            files, [f"{folder.name}: expected metadata.yaml, found none (`ros2 bag reindex` recreates it): {note}"]
+        )
     try:
         information = load_yaml(path)["rosbag2_bagfile_information"]
         names = information["relative_file_paths"]
