@@ -20,6 +20,7 @@ from lidar_vl_core.foundation.errors import BadBag, BadConfig
 _PIECE_BYTES = 1 << 20
 _ZSTD_HEAD_BYTES = 18
 _SHOWN = 20  # missing files
+_CLOUDS = (".bin", ".pcd", ".ply", ".npz", ".npy", ".las", ".laz")
 
 
 class BagFile(Protocol):
@@ -103,6 +104,10 @@ def _kind(head: bytes, path: Path) -> str:
     if head.startswith(b"#ROSBAG"):
         version = str(head[8:].split(b"\n")[0], "ascii", "replace")
         return f"a ROS 1 bag of version {version!r}. Convert it to version 'V2.0' with `rosbag fix`."
+    if path.name.lower().endswith(_CLOUDS):
+        return "a cloud file by its name. `lidar-vl segment` and `lidar-vl detect` read those."
+    if path.name == METADATA:
+        return "the metadata of one. Give its folder."
     size = path.stat().st_size
     return (
         f"{size} bytes that start with {head[:8].hex(' ') or 'nothing'}. The file is empty, damaged or not a recording."

@@ -70,6 +70,8 @@ def read_cloud_file(
     """
     path = Path(path)
     suffix = path.suffix.lower()
+    if path.is_dir():
+        raise BadCloudFile(f"{path}: expected a cloud file, found no regular file but a folder. Give one of its files.")
     if suffix not in READABLE:
         raise BadCloudFile(
             f"{path}: expected a name ending in {', '.join(READABLE)}, found {path.suffix or 'none'}. "

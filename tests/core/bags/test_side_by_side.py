@@ -1,4 +1,4 @@
-"""Recordings that lie side by side in a folder are one only where their names differ by numbers alone."""
+"""Recordings side by side in a folder are one only where their names differ by numbers alone; other files are told apart."""
 
 from pathlib import Path
 
@@ -69,3 +69,10 @@ def test_parts_that_differ_by_their_numbers_and_times_are_one_recording_and_that
     assert (
         "its 2 files are read as parts of one recording. Give one file if they are recordings of their own" in warning
     )
+
+
+@pytest.mark.parametrize(("name", "told"), [("000000.bin", "`lidar-vl segment`"), ("metadata.yaml", "Give its folder")])
+def test_what_is_beside_a_recording_is_told_for_what_it_is(tmp_path, name, told):
+    (tmp_path / name).write_bytes(bytes(64))
+    with pytest.raises(BadBag, match=told):
+        open_bag(tmp_path / name)

@@ -275,10 +275,11 @@ def test_a_file_that_is_no_cloud_is_refused_with_what_to_do(tmp_path, name):
         read_cloud(tmp_path / name)
 
 
-def test_a_folder_is_refused(tmp_path):
-    (tmp_path / "a.bin").mkdir()
-    with pytest.raises(BadCloudFile, match="found no regular file"):
-        read_cloud(tmp_path / "a.bin")
+@pytest.mark.parametrize("name", ["a.bin", "velodyne"])
+def test_a_folder_is_refused(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(BadCloudFile, match=r"found no regular file but a folder. Give one of its files"):
+        read_cloud(tmp_path / name)
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,9 @@ def require_scans(scan_format: KittiFormat, folder: Path, scans: Iterable[ScanFi
     """The scans, at least one; raises BadDataset that tells the layout otherwise."""
     found = list(scans)
     if not found:
-        raise BadDataset(f"{folder}: {_expected(scan_format)}, found none. Unpack the data set there.")
+        raise BadDataset(
+            f"{folder}: {_expected(scan_format)}, found none. Point to the folder of the layout's first line, or unpack it there."
+        )
     return found
 
 

@@ -98,7 +98,7 @@ def object_scans(folder: Path, lists: Sequence[str] | None, frames: Collection[s
     if not found:
         raise BadDataset(
             f"{folder}: expected scans of KITTI's object detection ({LAYOUT.line()}), found "
-            f"{other_files(folder / TRAINING / 'velodyne')} in training/velodyne. Unpack the data set there."
+            f"{other_files(folder / TRAINING / 'velodyne')} in training/velodyne. Point to the folder that holds `training`."
         )
     return found
 
