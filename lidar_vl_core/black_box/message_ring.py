@@ -8,7 +8,7 @@ from lidar_vl_core.bags.writing.topics import is_latched
 
 _OF_A_MESSAGE = 400  # bytes that Python needs besides the payload
 _MOST_LATCHED = 200  # messages: what publishers of /tf_static told, each once
-_CALIBRATIONS = (
+CALIBRATIONS = (
     "sensor_msgs/msg/CameraInfo"  # the newest is kept where it is older than the ring: a driver may tell it once
 )
 
@@ -95,7 +95,7 @@ class MessageRing:
 
     def _leave(self, message: RawMessage) -> None:
         self._size -= message.size
-        if message.type_name == _CALIBRATIONS:
+        if message.type_name == CALIBRATIONS:
             self._keep(message, b"")  # in place of the one before
 
     def _keep(self, message: RawMessage, key: bytes) -> None:

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from lidar_vl_core.black_box.message_ring import CALIBRATIONS
 from lidar_vl_core.black_box.static_transforms import TF_STATIC, TF_TYPE
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from lidar_vl_ros.inputs.camera_parameters import CameraParameters
+from lidar_vl_ros.messages.latched import LatchedToo
 from lidar_vl_ros.messages.message_class import message_class
 
 _SENSORS = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -33,7 +35,7 @@ def topics_to_remember(
     topics = {topic: RawTopic(CLOUD_TYPE, _SENSORS) for topic in cloud_topics}
     for camera in cameras.values():
         topics[camera.topic] = RawTopic(camera.image_type, _SENSORS)
-        topics[camera.calibration_topic] = RawTopic("sensor_msgs/msg/CameraInfo", _SENSORS)
+        topics[camera.calibration_topic] = RawTopic(CALIBRATIONS, _SENSORS)
     if odometry_topic:
         topics[odometry_topic] = RawTopic("nav_msgs/msg/Odometry", _SENSORS)
     return topics | {"/tf": RawTopic(TF_TYPE, _TRANSFORMS), TF_STATIC: RawTopic(TF_TYPE, _STATIC)}
@@ -48,6 +50,7 @@ class RawTopics:
         Topics whose type is not installed are left out; the node has already reported that.
         """
         self._node = node
+        self._latched: list[LatchedToo] = []
         known = ((name, topic, message_class(topic.type_name)) for name, topic in topics.items())
         self._subscriptions = [
             self._listen(kind, name, topic, heard) for name, topic, kind in known if kind is not None
@@ -58,7 +61,30 @@ class RawTopics:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
+        for latched in self._latched:
+            latched.stop()
+        self._latched = []
+
+    def look_for_latched_calibrations(self) -> None:
+        """Ask for those that were published once, before we listened; for calling now and then."""
+        for latched in self._latched:
+            latched.look()
 
     def _listen(self, kind: type, name: str, topic: RawTopic, heard: Heard) -> Any:  # noqa: ANN401
-        callback = partial(heard, self._node.resolve_topic_name(name), topic.type_name)
+        callback: Callable[[bytes], None] = partial(heard, self._node.resolve_topic_name(name), topic.type_name)
+        if topic.type_name == CALIBRATIONS:
+            callback = _without_repeats(callback)
+            self._latched.append(LatchedToo(self._node, kind, name, callback, raw=True))
         return self._node.create_subscription(kind, name, callback, topic.qos, raw=True)
+
+
+def _without_repeats(heard: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    last = b""
+
+    def hear(cdr: bytes) -> None:
+        nonlocal last
+        if cdr != last:
+            last = cdr
+            heard(cdr)
+
+    return hear

@@ -25,6 +25,7 @@ from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.inputs.camera_parameters import CameraParameters
 from lidar_vl_ros.inputs.live_transforms import LiveTransforms
+from lidar_vl_ros.messages.latched import LatchedToo
 from lidar_vl_ros.messages.qos import subscription_events
 
 # Best effort is compatible with every publisher; a few, as images come between two looks of a busy executor.
@@ -50,19 +51,30 @@ class Cameras:
         self._masks = {name: read_mask(Path(camera.mask)) for name, camera in parameters.items() if camera.mask}
         self._masked: dict[str, tuple[CameraModel, CameraModel]] = {}  # the last calibration of each, without and with
         self._subscriptions: list[Any] = []
+        self._latched: list[LatchedToo] = []
 
     def start(self, received: Received) -> None:
         """Subscribe. received: called with name, stamp in nanoseconds and message of each image."""
         for name, camera in self.parameters.items():
             kind = CompressedImage if camera.is_compressed else Image
             self._subscribe(kind, camera.topic, partial(_hand_on, received, name))
-            self._subscribe(CameraInfo, camera.calibration_topic, partial(self._add_info, name))
+            add_info = partial(self._add_info, name)
+            self._subscribe(CameraInfo, camera.calibration_topic, add_info)
+            self._latched.append(LatchedToo(self._node, CameraInfo, camera.calibration_topic, add_info))
 
     def stop(self) -> None:
         """Unsubscribe."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
+        for latched in self._latched:
+            latched.stop()
+        self._latched = []
+
+    def look_for_latched_calibrations(self) -> None:
+        """Ask for those that were published once, before this node listened; for calling now and then."""
+        for latched in self._latched:
+            latched.look()
 
     def is_calibrated(self, name: str) -> bool:
         """Whether a usable camera_info has arrived."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from lidar_vl_ros.black_box.black_box import SERVICE
 from lidar_vl_ros.detection_node import DetectionNode
+from lidar_vl_ros.messages.qos import LATCHED
 from lidar_vl_ros.messages.sensor_data import rgb_image
 from lidar_vl_ros.messages.time_message import time_message
 from lidar_vl_ros.segmentation_node import SegmentationNode
@@ -116,6 +117,14 @@ def test_clouds_of_further_lidars_are_recorded_too(vehicle, graph, make_cloud, u
     with open_bag(vehicle.recordings()[0]) as bag:
         topics = {topic.name: topic.count for topic in bag.topics}
     assert (topics["/rear/points"], topics[f"/{NODE}/input/pointcloud"]) == (1, 1)
+
+
+def test_a_calibration_that_was_latched_before_the_node_began_is_held(vehicle, graph, until):
+    latched = graph.probe.create_publisher(CameraInfo, "/front/camera_info", LATCHED)
+    latched.publish(CameraInfo(width=WIDTH, height=HEIGHT))
+    vehicle.start(**{"cameras.front.topic": "/front/image_raw"}, **vehicle.switched_on())
+    ring = vehicle.node.black_box._ring
+    until(lambda: [each.topic for each in ring.last_seconds()] == ["/front/camera_info"], "the calibration, once")
 
 
 def test_an_operator_records_when_asked_and_the_pause_is_for_alarms_alone(vehicle, until):

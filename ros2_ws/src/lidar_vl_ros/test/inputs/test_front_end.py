@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from lidar_vl_ros.messages.qos import LATCHED
 from lidar_vl_ros.messages.sensor_data import rgb_image
 from lidar_vl_ros.messages.time_message import time_message
 from lidar_vl_ros.segmentation_node import SegmentationNode
@@ -45,10 +46,13 @@ def car(graph, fake_segmenter, make_cloud, until):
                     self.calibrate(name)
             return self
 
-        def calibrate(self, name):
+        def camera_info(self, name):
             k = [50.0, 0.0, WIDTH / 2, 0.0, 50.0, HEIGHT / 2, 0.0, 0.0, 1.0]
             size = {"width": WIDTH, "height": HEIGHT, "distortion_model": "plumb_bob", "d": [0.0] * 5}
-            info = CameraInfo(header=Header(frame_id=f"{name}_optical"), k=k, **size)
+            return CameraInfo(header=Header(frame_id=f"{name}_optical"), k=k, **size)
+
+        def calibrate(self, name):
+            info = self.camera_info(name)
             until(lambda: self.infos[name].publish(info) or self._cameras.is_calibrated(name), "the calibration")
 
         @property
@@ -159,6 +163,14 @@ def test_without_a_camera_info_the_cloud_is_served_and_the_topic_named(car, grap
     car.send_image("front", 600 * S)
     car.send_cloud(600 * S)
     until(lambda: pictures, "an overlay")
+
+
+def test_a_camera_info_that_was_latched_before_the_node_began_is_heard(car, graph, until):
+    latched = graph.probe.create_publisher(CameraInfo, "/front/camera_info", LATCHED)
+    latched.publish(car.camera_info("front"))
+    car.start("front", calibrated=False)
+    until(lambda: car._cameras.is_calibrated("front"), "the calibration")
+    assert "New publisher discovered" not in graph.logged
 
 
 def test_a_bag_that_loops_with_its_cameras_is_served_cloud_by_cloud(car):
