@@ -13,13 +13,15 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.logging import get_logger
 from rclpy.node import Node
+from rclpy.utilities import remove_ros_args
 
 from lidar_vl_core.foundation.config import Config
-from lidar_vl_core.foundation.errors import LidarVlError
+from lidar_vl_core.foundation.errors import BadRequest, LidarVlError, shortened
 from lidar_vl_ros.parameters.ros_parameters import usage
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _STOP_NOTICED_WITHIN_S = 1.0
+_HOW = "Write for example --ros-args -p model:=demo; --help lists the parameters."
 _SWITCH_INTERVAL_S = 0.001  # Python's 5 ms would be added to a callback while the worker runs Python code
 
 
@@ -30,7 +32,8 @@ def run_node(make_node: Callable[[], Node], settings: type[Config], args: list[s
     A node that ends by itself has a Future `finished` whose result is the exit code. An error while it is made or closed
     gives exit code 2 and one line.
     """
-    if {"-h", "--help"} & set(sys.argv[1:] if args is None else args):
+    words = sys.argv[1:] if args is None else args
+    if {"-h", "--help"} & set(words):
         sys.stdout.write(usage(make_node.__doc__ or "", settings))
         return 0
     keep_freed_memory()
@@ -40,8 +43,11 @@ def run_node(make_node: Callable[[], Node], settings: type[Config], args: list[s
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     try:
+        _refuse_words_of_no_option(words)
         rclpy.init(args=args)
-    except Exception as error:  # a --params-file that cannot be parsed, an unknown option
+    except rclpy_implementation.UnknownROSArgsError as error:
+        return _refused(BadRequest(f"command line: expected ROS arguments, found {shortened(error)}. {_HOW}"))
+    except Exception as error:  # a --params-file that cannot be parsed
         return _refused(error)
     try:
         node = make_node()
@@ -65,6 +71,15 @@ def run_node(make_node: Callable[[], Node], settings: type[Config], args: list[s
     if getattr(node, "left_behind", False):
         _end_at_once(code)
     return code
+
+
+def _refuse_words_of_no_option(words: list[str]) -> None:
+    """Raise BadRequest for what rclpy would pass over in silence, such as parameters without --ros-args before them."""
+    if stray := remove_ros_args(words):
+        raise BadRequest(
+            f"command line: expected nothing but ROS arguments behind --ros-args, found {shortened(' '.join(stray))}. "
+            f"{_HOW}"
+        )
 
 
 def spin(executor: SingleThreadedExecutor, node: Node) -> int:
