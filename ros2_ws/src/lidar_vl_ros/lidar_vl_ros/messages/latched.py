@@ -5,9 +5,9 @@ from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from lidar_vl_ros.messages.qos import LATCHED
+_WHAT_IS_KEPT = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class LatchedToo:
@@ -26,7 +26,7 @@ class LatchedToo:
         if any(each.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for each in publishers):
             events = SubscriptionEventCallbacks(use_default_callbacks=False)  # others on this topic are heard anyway
             self._subscription = self._node.create_subscription(
-                self._kind, self._topic, self._heard, LATCHED, raw=self._raw, event_callbacks=events
+                self._kind, self._topic, self._heard, _WHAT_IS_KEPT, raw=self._raw, event_callbacks=events
             )
 
     def stop(self) -> None:
