@@ -170,7 +170,10 @@ def _prefix_of(anchor: str, tensors: Mapping[str, Tensor], content: Mapping, pat
     elif tensors:
         found, advice = f"tensors {', '.join(list(tensors)[:4])}", "Choose the file of a 3D network."
     else:
-        found, advice = f"no tensors beside {', '.join(map(str, list(content)[:6]))}", "Choose a file of weights."
+        found, advice = (
+            f"no tensors but {', '.join(map(str, list(content)[:6])) or 'nothing'}",
+            "Choose a file of weights.",
+        )
     raise BadCheckpoint(f"{path}: expected one tensor {anchor} of {names[anchor]}, found {found}. {advice}")
 
 

@@ -1,6 +1,8 @@
 """Files that torch has saved, read as data: tensors, arrays and numbers. What would run code is refused by torch itself."""
 
 import argparse
+import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,16 +10,32 @@ from typing import Any
 import numpy as np
 import torch
 
+_MOST_MEMBERS = 50_000  # a tensor each
 _DTYPES = ("f2", "f4", "f8", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "?")
 
 
 def load_as_data(path: Path) -> Any:  # noqa: ANN401 - whatever nesting the file has
     """What torch.save wrote, on the CPU: tensors, numpy's arrays and scalars, containers, and the options of a command line.
 
-    Raises what torch raises for a file that is damaged or holds anything else.
+    Raises what torch raises for a file that is damaged or holds anything else, and ValueError for an archive that unpacks to
+    more than it is long.
     """
-    with torch.serialization.safe_globals([*_numpy_globals(), argparse.Namespace]):
+    _require_plain_archive(path)
+    globals_of_data = [*_numpy_globals(), argparse.Namespace]
+    with warnings.catch_warnings(), torch.serialization.safe_globals(globals_of_data):
+        warnings.simplefilter("ignore")  # torch's, of kinds of tensors that it will give up
         return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _require_plain_archive(path: Path) -> None:
+    """torch stores its archives uncompressed; one that is not, or whose members overlap, could fill the memory."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    size = sum(member.file_size for member in members)
+    if len(members) > _MOST_MEMBERS or size > path.stat().st_size:
+        raise ValueError(f"an archive of {len(members)} members that unpacks to {size} bytes")
 
 
 def _numpy_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:

@@ -13,6 +13,7 @@ from offline_training.networks.base.torch_files import load_as_data
 from offline_training.networks.image.weight_path import require_weight_file
 
 _NAMES_SHOWN = 4
+_MOST_HEADER_BYTES = 10_000_000  # of safetensors: names and shapes of some ten thousand tensors
 # Under which name a file of training keeps its network, the first that is there: trained weights before averaged ones.
 _NETWORK = (
     "state_dict", "model_state_dict", "model_state", "model_dict", "model", "network", "net", "module", "weights", "params",
@@ -140,8 +141,12 @@ def _read_safetensors(path: Path) -> Mapping:
     from safetensors.torch import load_file
 
     try:
+        with path.open("rb") as file:
+            header_bytes = int.from_bytes(file.read(8), "little")
+        if header_bytes > _MOST_HEADER_BYTES:
+            raise ValueError(f"a list of tensors of {header_bytes} bytes")
         return load_file(path)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:  # RuntimeError: too large to map
         raise BadCheckpoint(f"{path}: expected safetensors, found: {error}. Copy the file again.") from error
 
 
@@ -151,10 +156,10 @@ def _read_torch(path: Path) -> Mapping:
     except OSError as error:
         raise BadCheckpoint(f"{path}: expected a readable file of weights, found: {error.strerror}.") from error
     except Exception as error:  # unpickling a damaged or hostile file raises what its bytes lead to
-        reason = next((line for line in str(error).splitlines() if "nsupported" in line or "GLOBAL" in line), None)
+        code = re.search(r"GLOBAL (\S+)", str(error))  # what it would run
         raise BadCheckpoint(
             f"{path}: expected a file of torch.save that holds data only, found one that is damaged or would run "
-            f"code when loaded ({' '.join((reason or str(error)).split())[:200]}). Code in weights is never run: "
+            f"code when loaded{f' ({code[1][:80]})' if code else ''}. Code in weights is never run: "
             "copy a damaged file again; convert another to safetensors where you trust it, and give that."
         ) from error
     if not isinstance(content, Mapping):

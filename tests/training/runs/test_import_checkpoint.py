@@ -153,7 +153,7 @@ def test_code_in_a_file_is_refused_and_does_not_run(tmp_path, save, capsys):
             "slidr",
             r"found tensors layer1\.weight\. Choose the file of a 3D",
         ),
-        ({"epoch": 3}, "slidr", "found no tensors beside epoch. Choose a file of weights"),
+        ({"epoch": 3}, "slidr", "found no tensors but epoch. Choose a file of weights"),
         (
             {"state_dict": {"q.conv0p1s1.kernel": torch.zeros(1), "k.conv0p1s1.kernel": torch.zeros(1)}},
             "slidr",

@@ -1,6 +1,8 @@
 """Image teachers: equal to the reference networks, frozen, and strict about their weights."""
 
 import os
+import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadImage, BadRequest
+from offline_training.networks.base.torch_files import load_as_data
 from offline_training.networks.image.espnet import ESPNet
 from offline_training.networks.image.image_teacher import ImageTeacher, build_image_teacher
 from offline_training.networks.image.resnet50 import ResNet50, load_resnet50
@@ -119,6 +122,49 @@ def test_absent_and_damaged_files_are_refused(tmp_path, name, content, message):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(BadCheckpoint, match=message):
         read_weight_file(tmp_path / name)
+
+
+def _safetensors(header: bytes, body: bytes = b"") -> bytes:
+    return len(header).to_bytes(8, "little") + header + body
+
+
+def test_weights_of_a_size_that_no_memory_can_map_are_refused(tmp_path):
+    header = b'{"a": {"dtype": "U8", "shape": [%d], "data_offsets": [0, %d]}}' % (1 << 46, 1 << 46)
+    with (tmp_path / "wide.safetensors").open("wb") as file:
+        file.write(_safetensors(header))
+        with suppress(OSError):  # of file systems whose files are smaller
+            file.truncate(file.tell() + (1 << 46))
+    with pytest.raises(BadCheckpoint, match=r"wide.safetensors: expected safetensors, found: "):
+        read_weight_file(tmp_path / "wide.safetensors")
+
+
+def test_an_endless_list_of_tensors_is_refused_unread(tmp_path):
+    (tmp_path / "long.safetensors").write_bytes(_safetensors(b"{" + b" " * 10_000_000 + b"}"))
+    with pytest.raises(BadCheckpoint, match=r"a list of tensors of 10000002 bytes"):
+        read_weight_file(tmp_path / "long.safetensors")
+
+
+def test_an_archive_that_unpacks_to_more_than_it_is_long_is_refused_unread(tmp_path):
+    torch.save({"state_dict": {"a": torch.zeros(10)}}, tmp_path / "plain.pth")
+    with zipfile.ZipFile(tmp_path / "plain.pth") as plain:
+        members = {member.filename: plain.read(member) for member in plain.infolist()}
+    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in members.items():
+            packed.writestr(name, bytes(1 << 26) if name.endswith("data/0") else content)
+    with pytest.raises(BadCheckpoint, match=r"bomb.pth: expected a file of torch.save .* damaged or would run code"):
+        read_weight_file(tmp_path / "bomb.pth")
+    with pytest.raises(ValueError, match=r"an archive of \d+ members that unpacks to 6\d+ bytes"):
+        load_as_data(tmp_path / "bomb.pth")
+
+
+@pytest.mark.parametrize("content", [b"hello", b"", b"\x80\x02\x96" + bytes(8) + b"."])
+def test_a_damaged_file_is_told_without_the_words_of_the_library(tmp_path, content, recwarn):
+    (tmp_path / "odd.pth").write_bytes(content)
+    with pytest.raises(
+        BadCheckpoint, match=r"found one that is damaged or would run code when loaded\. Code in weights"
+    ):
+        read_weight_file(tmp_path / "odd.pth")
+    assert not recwarn.list
 
 
 def test_a_file_without_tensors_is_refused(tmp_path):
