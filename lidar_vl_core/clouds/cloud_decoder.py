@@ -109,11 +109,12 @@ class CloudDecoder:
         """By the first field of an intensity's name that is not 0 throughout."""
         names = list(dict.fromkeys(name for header in headers for name in _single(header)))
         while (name := intensity_name(names)) is not None:
-            raw = [header.values(header.fields[name]).reshape(-1) for header in headers if name in _single(header)]
-            largest = full_scale(np.concatenate(raw))
+            told = [header.values(header.fields[name]).reshape(-1) for header in headers if name in _single(header)]
+            raw = np.concatenate(told)
+            largest = full_scale(raw)
             if largest is not None:
                 self.scale = IntensityScale(name, self._intensity_max or largest)
-                self._tell_if_dark(np.concatenate(raw))
+                self._tell_if_dark(raw)
                 return
             names.remove(name)
 

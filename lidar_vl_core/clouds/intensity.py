@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_FULL_SCALES = (1.0, 255.0, 65535.0)  # what drivers give: fractions, and numbers of 8 and of 16 bits
 _DARK = 1 / 16  # of full scale
 _QUANTILE = 0.95  # of the values above 0: a reflector that outshines the scale is a few points of a sweep
 
@@ -27,17 +26,29 @@ def is_full_scale(largest: float) -> bool:
 
 
 def full_scale(raw: np.ndarray) -> float | None:
-    """The full scale of these values: 1, 255 or 65535; None where none is above 0.
+    """The full scale of these values: 1, 255 or 65535 (fractions, 8 and 16 bits, as drivers give them); None where none is above 0.
 
     raw: any number type and shape. uint8 is always 0..255; other types are judged by the value that 95 % of those above 0 are
     within. Whole numbers above 1 are never fractions of 1, however dark the scene.
     """
-    usual = usual_largest(raw)
-    if usual == 0.0:
+    above = (raw > 0) & np.isfinite(raw)
+    count = int(np.count_nonzero(above))
+    if count == 0:
         return None
-    if raw.dtype == np.uint8 or (usual <= 1.0 and _counts_beyond_one(raw)):
+    usually_fraction = _usually_within(raw, above, count, 1.0)
+    if raw.dtype == np.uint8 or (usually_fraction and _counts_beyond_one(raw)):
         return 255.0
-    return next((scale for scale in _FULL_SCALES if usual <= scale), _FULL_SCALES[-1])
+    if usually_fraction:
+        return 1.0
+    return 255.0 if _usually_within(raw, above, count, 255.0) else 65535.0
+
+
+def _usually_within(raw: np.ndarray, above: np.ndarray, count: int, limit: float) -> bool:
+    """Whether the value that 95 % of the `count` finite ones above 0 are within is at most `limit`.
+
+    Counted: to find that value takes ten times as long, which every first cloud of a topic would wait for.
+    """
+    return int(np.count_nonzero((raw <= limit) & above)) > int(_QUANTILE * (count - 1))
 
 
 def _counts_beyond_one(raw: np.ndarray) -> bool:

@@ -58,10 +58,10 @@ def sweep_statistics(cloud: PointCloud) -> dict[str, float]:
 
 def frame_doubts(cloud: PointCloud) -> list[str]:
     """Sentences for people where a sweep cannot be in metres, or looks upside down; none for a scene in a frame of its own."""
-    xyz_m = cloud.xyz_m[cloud.has_return()]
-    if len(xyz_m) < _LEAST_NEAR or not cloud.in_sensor_frame:
+    met = np.flatnonzero(cloud.has_return())
+    if len(met) < _LEAST_NEAR or not cloud.in_sensor_frame:
         return []
-    xyz_m = xyz_m[:: 1 + (len(xyz_m) - 1) // _MOST_POINTS].astype(np.float64)
+    xyz_m = cloud.xyz_m[met[:: 1 + (len(met) - 1) // _MOST_POINTS]].astype(np.float64)
     median_m = float(np.median(np.linalg.norm(xyz_m, axis=1)))
     if not _METRES[0] <= median_m <= _METRES[1]:
         side = "nearer" if median_m < _METRES[0] else "farther"
