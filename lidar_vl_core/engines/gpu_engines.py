@@ -66,14 +66,17 @@ def onnxruntime_gpu_provider() -> str:
     """ONNX Runtime's provider for an NVIDIA GPU. Raises EngineUnavailable where the installed one has none."""
     import onnxruntime
 
-    from lidar_vl_core.engines.onnxruntime_gpu import PROVIDERS
+    from lidar_vl_core.engines.onnxruntime_gpu import PROVIDERS, RTX, rtx_devices
 
     found = onnxruntime.get_available_providers()
     provider = next((name for name in PROVIDERS if name in found), None)
+    if provider is None and may_have_gpu() and rtx_devices():
+        provider = RTX
     if provider is None or not may_have_gpu():
         cause = f"those of {', '.join(found)}" if provider is None else "no NVIDIA GPU"
         raise EngineUnavailable(
             f"engine onnxruntime_gpu: expected one of {', '.join(PROVIDERS)} and a GPU, found {cause}. Install "
-            "onnxruntime-gpu in place of onnxruntime, or use engine fused."
+            "onnxruntime-gpu in place of onnxruntime; or, for RTX cards, onnxruntime-ep-nv-tensorrt-rtx-cu13 beside it; or use "
+            "engine fused."
         )
     return provider

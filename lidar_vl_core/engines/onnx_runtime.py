@@ -54,11 +54,15 @@ class OnnxFileEngine:
 
 
 def open_onnxruntime(
-    model: bytes, threads: int, provider: tuple[str, dict[str, str]] | None = None
+    model: bytes,
+    threads: int,
+    provider: tuple[str, dict[str, str]] | None = None,
+    devices: "Sequence[onnxruntime.OrtEpDevice]" = (),
 ) -> "onnxruntime.InferenceSession":
     """An ONNX Runtime session; also runs model files as they are.
 
-    provider: what computes in place of the CPU, which then does what that cannot, and its options.
+    provider: what computes in place of the CPU, which then does what that cannot, and its options. devices: the provider's,
+    where it is a plug-in.
     """
     import onnxruntime
 
@@ -67,6 +71,9 @@ def open_onnxruntime(
     # A thread that spins while it waits takes the core from what runs beside it: driver, middleware, the fused engine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors; it warns of every initialiser that only function bodies use
+    if provider is not None and devices:
+        options.add_provider_for_devices(devices, provider[1])
+        return onnxruntime.InferenceSession(model, options)
     providers = [*([] if provider is None else [provider]), "CPUExecutionProvider"]
     return onnxruntime.InferenceSession(model, options, providers=providers)
 

@@ -1,6 +1,8 @@
 """ONNX Runtime on a GPU: whole model files by its CUDA or its RTX provider. Never run on a GPU where it was written."""
 
+import importlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +12,13 @@ from lidar_vl_core.engines.tensorrt.package_part import package_part
 from lidar_vl_core.foundation.errors import EngineUnavailable
 
 if TYPE_CHECKING:
+    import onnxruntime
+
     from lidar_vl_core.model_packages.package import ModelPackage
 
 CUDA, RTX = "CUDAExecutionProvider", "NvTensorRTRTXExecutionProvider"
 PROVIDERS = (CUDA, RTX)  # in the order they are taken
+_PLUG_IN = "onnxruntime_ep_nv_tensorrt_rtx"  # NVIDIA's package that adds RTX to any ONNX Runtime from 1.24 on
 
 
 class OnnxRuntimeOnGpu:
@@ -22,8 +27,9 @@ class OnnxRuntimeOnGpu:
     def __init__(self, package: "ModelPackage", threads: int, provider: str) -> None:
         """Raises EngineUnavailable where the provider does not load, which ONNX Runtime ignores silently."""
         options = _profile(package) if provider == RTX else {}
+        devices = rtx_devices() if provider == RTX else ()
         try:
-            self._session = open_onnxruntime(package_part(package)[1], threads, (provider, options))
+            self._session = open_onnxruntime(package_part(package)[1], threads, (provider, options), devices)
         except Exception as error:  # onnxruntime raises a class of its own for every cause
             raise _failed(provider, error) from error
         if provider not in self._session.get_providers():
@@ -37,6 +43,29 @@ class OnnxRuntimeOnGpu:
         except Exception as error:
             raise _failed(self._provider, error) from error
         return answers
+
+
+def rtx_devices() -> "tuple[onnxruntime.OrtEpDevice, ...]":
+    """The GPUs that the RTX plug-in takes; none where it is not installed. Raises EngineUnavailable where it does not load."""
+    try:
+        library: str = importlib.import_module(_PLUG_IN).get_library_path()
+    except ImportError:
+        return ()
+    import onnxruntime
+
+    try:
+        _register(library)
+    except Exception as error:
+        raise _failed(RTX, error) from error
+    return tuple(device for device in onnxruntime.get_ep_devices() if device.ep_name == RTX)
+
+
+@cache
+def _register(library: str) -> None:
+    """Load a plug-in; ONNX Runtime refuses to load it twice."""
+    import onnxruntime
+
+    onnxruntime.register_execution_provider_library(RTX, library)
 
 
 def _profile(package: "ModelPackage") -> dict[str, str]:

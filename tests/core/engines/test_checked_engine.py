@@ -177,7 +177,7 @@ def onnxruntime_on_gpu(plans, monkeypatch):
         sessions=[], asked=[], providers=["CUDAExecutionProvider", "NvTensorRTRTXExecutionProvider"]
     )
 
-    def open_here(content, _threads, provider):
+    def open_here(content, _threads, provider, _devices):
         opened.asked.append(provider)
         opened.sessions.append(GpuSession(content, opened.providers))
         return opened.sessions[-1]
