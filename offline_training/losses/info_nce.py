@@ -62,14 +62,16 @@ class _LabelledInfoNce(torch.autograd.Function):
         order, ends = _by_label(label, len(anchor))
         if order is not None:
             anchor, other = anchor[order], other[order]
-        slope_of = _slope_of_small if _are_small(anchor, other) else _slope_of_any
+        are_small = _are_small(anchor, other)
+        slope_of = _slope_of_small if are_small else _slope_of_any
+        left = anchor / math.log(2.0) if are_small else anchor
         slopes = torch.zeros_like(anchor), torch.zeros_like(other)
         losses = anchor.new_empty(len(anchor))
         # One block after the other in the same memory: fresh memory would cost more than what is computed in it.
         memory = anchor.new_empty((min(at_once, len(anchor)), len(other)))
         for begin in range(0, len(anchor), at_once):
             rows = slice(begin, min(begin + at_once, len(anchor)))
-            block = torch.mm(anchor[rows], other.T, out=memory[: rows.stop - begin])
+            block = torch.mm(left[rows], other.T, out=memory[: rows.stop - begin])
             divisor = slope_of(block, begin, ends, losses[rows])
             torch.mm(block, other, out=slopes[0][rows]).div_(divisor)
             slopes[1].addmm_(block.T, anchor[rows] / divisor)
@@ -113,11 +115,14 @@ def _are_small(anchor: Tensor, other: Tensor) -> bool:
 
 
 def _slope_of_small(logits: Tensor, begin: int, ends: list[int] | None, losses: Tensor) -> Tensor:
-    """The slope of (A, P) rows from `begin` on, in their place but for a divisor (A, 1), which is returned; fills their losses."""
+    """The slope of (A, P) rows from `begin` on, in their place but for a divisor (A, 1), which is returned; fills their losses.
+
+    logits: in units of log 2, as powers of two take a third of the time of torch's exponential.
+    """
     own = logits.diagonal(offset=begin)  # the only positive where all labels are different
     if ends is None:
-        losses.copy_(own)
-    of_all = logits.exp_().sum(1)
+        torch.mul(own, math.log(2.0), out=losses)
+    of_all = logits.exp2_().sum(1)
     if ends is None:
         torch.sub(of_all.log(), losses, out=losses)
         own.sub_(of_all)

@@ -63,9 +63,9 @@ def _density(distance: Tensor, bin_m: float | None) -> tuple[Tensor, Tensor]:
 
 def _kernel_sums(here: Tensor, place: Tensor, pairs: Tensor, bandwidth: float) -> Tensor:
     """(A,) Gaussian kernels of all pairs, summed, at A of the (U,) different distances."""
-    # Worked on in place: fresh memory would cost more than the exponential.
+    # Worked on in place: fresh memory would cost more than the exponential, and powers of two are twice as fast as those of e.
     kernel = here[:, None] - place[None, :]  # (A, U)
-    return kernel.div_(bandwidth).square_().mul_(-0.5).exp_() @ pairs
+    return kernel.div_(bandwidth).square_().mul_(-0.5 / math.log(2.0)).exp2_() @ pairs
 
 
 def _distinct(distance: Tensor, bin_m: float | None) -> tuple[Tensor, Tensor, Tensor]:

@@ -21,7 +21,7 @@ from lidar_vl_core.commands.program.command_line import CommandLine
 from tests.bench.report.table import print_table, row
 from tests.bench.training.pretrain_data import sources
 
-_REPEATS = 5
+_REPEATS = 7
 _LOADER = ("read", "decode", "pair", "augment", "voxels", "maps", "collate")
 
 
