@@ -95,6 +95,7 @@ def test_the_library_refuses_sizes_that_are_none_and_starts_nothing_for_no_rows(
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_the_demo_model_becomes_a_plan_in_which_plugins_compute_its_sparse_convolutions(plugin, precision, tmp_path):
+    pytest.importorskip("tensorrt_rtx", reason="TensorRT's wheel does not fit this machine")
     package = find_spec("tensorrt_rtx_libs")
     assert package is not None
     (wheel,) = package.submodule_search_locations
@@ -113,6 +114,7 @@ def test_the_demo_model_becomes_a_plan_in_which_plugins_compute_its_sparse_convo
 def test_a_plan_is_built_with_the_plugin_by_command_and_belongs_to_this_library(
     plugin, tiny_package, tmp_path, monkeypatch
 ):
+    pytest.importorskip("tensorrt_rtx", reason="TensorRT's wheel does not fit this machine")
     monkeypatch.setenv(LIBRARY_VARIABLE, str(plugin))
     command = f"build-engine {tiny_package} --target sm86 --clouds tests/data/pandaset_street/lidar --cache {tmp_path} --plugin"
     assert main(command.split()) == 0
