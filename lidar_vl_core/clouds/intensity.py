@@ -89,8 +89,8 @@ def dark_told(raw: np.ndarray, largest: float, how: str) -> str | None:
 
     how: what sets the full scale, such as `--intensity-max`.
     """
-    usual = usual_largest(raw)
-    if largest <= 255 or usual >= _DARK * largest or usual == 0.0:
+    usual = usual_largest(raw) if largest > 255 else 0.0
+    if usual >= _DARK * largest or usual == 0.0:
         return None
     return (
         f"{largest:g} becomes 1, but 95 % of the first values are below {usual:g}, dark for a network. "
