@@ -6,7 +6,7 @@ import numpy as np
 
 from lidar_vl_core.clouds.colours import rgb_of_columns
 from lidar_vl_core.clouds.formats.fields import colour_names, intensity_name, position_names, time_name
-from lidar_vl_core.clouds.intensity import IntensityScale, dark_told, full_scale, is_full_scale, scaled_intensity
+from lidar_vl_core.clouds.intensity import IntensityScale, full_scale, intensity_doubts, is_full_scale, scaled_intensity
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2_header import (
     MAX_POINTS,
@@ -114,15 +114,13 @@ class CloudDecoder:
             largest = full_scale(raw)
             if largest is not None:
                 self.scale = IntensityScale(name, self._intensity_max or largest)
-                self._tell_if_dark(raw)
+                self._doubt_intensity(raw, None if self._intensity_max else largest, name)
                 return
             names.remove(name)
 
-    def _tell_if_dark(self, raw: np.ndarray) -> None:
-        if self.scale is not None and self._intensity_max is None:
-            told = dark_told(raw, self.scale.largest, "intensity_max")
-            if told is not None:
-                self._note("dark", f"intensity: field {self.scale.field}, {told}")
+    def _doubt_intensity(self, raw: np.ndarray, judged: float | None, name: str) -> None:
+        for kind, doubt in enumerate(intensity_doubts(raw, judged, "intensity_max")):
+            self._note(f"intensity {kind}", f"intensity: field {name}, {doubt}")
 
     def _doubt(self, cloud: PointCloud) -> None:
         """Look once, at the first cloud with points, whether its frame can be as everybody below expects it."""

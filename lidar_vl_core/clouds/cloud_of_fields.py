@@ -8,7 +8,7 @@ import numpy as np
 from lidar_vl_core.clouds.colours import rgb_of_columns
 from lidar_vl_core.clouds.formats.fields import colour_names, intensity_name, position_names
 from lidar_vl_core.clouds.formats.size_limits import MAX_POINTS
-from lidar_vl_core.clouds.intensity import dark_told, full_scale, scaled_intensity
+from lidar_vl_core.clouds.intensity import full_scale, intensity_doubts, scaled_intensity
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.sweep_statistics import frame_doubts
 from lidar_vl_core.foundation.errors import BadCloudFile
@@ -104,8 +104,8 @@ def _take_intensity(
     if not filled and points:
         remarks.append(f"the intensity field {name} has no value above 0.")
     raw, largest = rest.pop(name), intensity_max or scales[name] or 1.0
-    if intensity_max is None and (dark := dark_told(raw, largest, "--intensity-max")) is not None:
-        remarks.append(f"the intensity field {name}: {dark}")
+    doubts = intensity_doubts(raw, largest if intensity_max is None else None, "--intensity-max")
+    remarks += [f"the intensity field {name}: {doubt}" for doubt in doubts]
     return scaled_intensity(raw, largest)
 
 

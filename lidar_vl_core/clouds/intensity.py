@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _DARK = 1 / 16  # of full scale
+_MOST_NEGATIVE = 0.01  # share of the values: noise about 0
 _QUANTILE = 0.95  # of the values above 0: a reflector that outshines the scale is a few points of a sweep
 
 
@@ -84,15 +85,21 @@ def normalise_intensity(raw: np.ndarray) -> np.ndarray:
     return scaled_intensity(raw, full_scale(raw) or 1.0)
 
 
-def dark_told(raw: np.ndarray, largest: float, how: str) -> str | None:
-    """A sentence for people where these values are few steps of a judged scale of 16 bits; None elsewhere.
+def intensity_doubts(raw: np.ndarray, judged: float | None, how: str) -> list[str]:
+    """Sentences for people where these values are negative, or few steps of a judged scale of 16 bits.
 
-    how: what sets the full scale, such as `--intensity-max`.
+    raw: any number type and shape. judged: the full scale, None where it was given. how: what gives it, such as `--intensity-max`.
     """
-    usual = usual_largest(raw) if largest > 255 else 0.0
-    if usual >= _DARK * largest or usual == 0.0:
-        return None
-    return (
-        f"{largest:g} becomes 1, but 95 % of the first values are below {usual:g}, dark for a network. "
-        f"Give {how} if the sensor's full scale is lower."
-    )
+    told = []
+    negative = np.count_nonzero(raw < 0) / raw.size if raw.size and raw.dtype.kind != "u" else 0.0
+    if negative > _MOST_NEGATIVE:
+        told.append(
+            f"{100 * negative:.0f} % of the first values are negative and become 0. Store them from 0 upwards, 8 bits as uint8."
+        )
+    usual = usual_largest(raw) if judged is not None and judged > 255 else 0.0
+    if judged is not None and 0.0 < usual < _DARK * judged:
+        told.append(
+            f"{judged:g} becomes 1, but 95 % of the first values are below {usual:g}, dark for a network. "
+            f"Give {how} if the sensor's full scale is lower."
+        )
+    return told

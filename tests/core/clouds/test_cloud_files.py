@@ -211,6 +211,13 @@ def test_a_raw_signal_of_16_bits_that_is_dark_is_told_with_what_to_do(tmp_path):
         assert read_cloud(tmp_path / "a.npz", intensity_max=4000).intensity.max() == 1.0
 
 
+@pytest.mark.parametrize("full_scale", [None, 255.0])
+def test_negative_intensities_are_told_as_those_of_uint8_stored_in_int8(tmp_path, full_scale):
+    np.savez(tmp_path / "a.npz", xyz=np.ones((100, 3)), intensity=np.arange(100, 200).astype(np.uint8).view(np.int8))
+    with pytest.warns(UserWarning, match="72 % of the first values are negative and become 0. .*, 8 bits as uint8"):
+        read_cloud(tmp_path / "a.npz", intensity_max=full_scale)
+
+
 def test_a_range_image_becomes_rows_of_points_and_its_empty_cells_no_points(tmp_path):
     image = points(12, 3).reshape(3, 4, 3) + 1
     image[1, 2] = 0
