@@ -13,4 +13,5 @@ MODEL = NodeArgument("model", "Model package that finds boxes: a name or a folde
 
 
 def generate_launch_description() -> LaunchDescription:
+    """The detection node and what goes with it."""
     return LaunchDescription(TaskLaunch("detection", (MODEL,), ("model",)).description())

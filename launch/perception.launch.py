@@ -32,4 +32,5 @@ ARGUMENTS = (
 
 
 def generate_launch_description() -> LaunchDescription:
+    """The node of both tasks and what goes with it."""
     return LaunchDescription(TaskLaunch("perception", ARGUMENTS, ("model", "detection_model")).description())

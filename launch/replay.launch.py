@@ -22,6 +22,7 @@ LAST_ANSWERS_S = 2.0  # for the last clouds that were sent
 
 
 def generate_launch_description() -> LaunchDescription:
+    """A recording, played into a node."""
     arguments = [
         DeclareLaunchArgument("bag", description="Recording: .mcap, .db3, ROS 1 .bag or a rosbag2 folder"),
         DeclareLaunchArgument("rate", default_value="1.0", description="Playback speed; 1: as recorded"),
@@ -33,6 +34,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def played(context: LaunchContext) -> list[Any]:
+    """What is started, once the arguments are known."""
     told = context.launch_configurations
     try:
         rate = float(told["rate"])

@@ -14,4 +14,5 @@ MODEL = NodeArgument("model", "Model package that labels points: a name or a fol
 
 
 def generate_launch_description() -> LaunchDescription:
+    """The segmentation node and what goes with it."""
     return LaunchDescription(TaskLaunch("segmentation", (MODEL, *WORDS), ("model",)).description())
