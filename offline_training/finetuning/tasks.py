@@ -1,12 +1,12 @@
 """Which task a configuration of a fine-tuning is of: its key `task`, without PyTorch."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lidar_vl_core.foundation.config import load_overridden, validated
 from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.foundation.files import read_json
 from lidar_vl_core.foundation.near_names import did_you_mean
 from offline_training.finetuning.config import FinetuneConfig, ValidationConfig
 from offline_training.finetuning.detection.config import DetectFinetuneConfig, DetectValidationConfig
@@ -53,7 +53,7 @@ def checkpoint_task(path: Path) -> str:
     """The task of the run that wrote a checkpoint, from its description alone; segmentation where it does not tell."""
     described = path / "last.json" if path.is_dir() else path
     try:
-        content = json.loads(described.read_bytes())
+        content = read_json(described)
     except (OSError, ValueError):
         return SEGMENTATION  # whoever loads it says what is wrong
     config = content.get("config") if isinstance(content, dict) else None

@@ -12,7 +12,7 @@ from pathlib import Path
 from lidar_vl_core.engines.tensorrt.build_request import BuildRequest, Part
 from lidar_vl_core.foundation.config import Config, validated
 from lidar_vl_core.foundation.errors import BadConfig, EngineUnavailable
-from lidar_vl_core.foundation.files import remove_stray_temporaries, write_bytes, write_text
+from lidar_vl_core.foundation.files import read_json, remove_stray_temporaries, write_bytes, write_text
 
 FOLDER_VARIABLE = "LIDAR_VL_ENGINES"
 
@@ -102,10 +102,8 @@ class PlanCache:
     @staticmethod
     def _note(path: Path) -> PlanNote | None:
         """None for a file that is not there, or is none of ours."""
-        import json
-
         try:
-            return validated(PlanNote, json.loads(path.read_bytes()), str(path))
+            return validated(PlanNote, read_json(path), str(path))
         except (OSError, ValueError, BadConfig):
             return None
 

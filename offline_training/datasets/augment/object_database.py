@@ -7,7 +7,6 @@
 Building resumes where it stopped; at no time is more than a piece of it in memory.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from lidar_vl_core.boxes.points_in_boxes import points_in_boxes
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.foundation.config import Config, validated
 from lidar_vl_core.foundation.errors import BadDataset
-from lidar_vl_core.foundation.files import atomic_writer, remove_stray_temporaries, write_text
+from lidar_vl_core.foundation.files import atomic_writer, read_json, remove_stray_temporaries, write_text
 from offline_training.datasets.augment.box_scan import BoxScan, box_scan
 from offline_training.datasets.base.box_sample import BoxSample
 from offline_training.datasets.base.box_source import BoxSource
@@ -177,7 +176,7 @@ def _read_objects(path: Path) -> dict[str, np.ndarray]:
 def _read_identity(folder: Path) -> _Identity:
     path = _identity_path(folder)
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise BadDataset(f"{path}: expected a database of objects, found: {error}. Build it first.") from error
     return validated(_Identity, content, str(path))

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lidar_vl_core.foundation.files import write_text
+from lidar_vl_core.foundation.files import read_json, write_text
 from offline_training.reproduction.base.bootstrap import SceneCounts
 from offline_training.reproduction.base.study import filled
 
@@ -92,7 +92,7 @@ def slug(name: str) -> str:
 def _stored(path: Path) -> dict[str, Any]:
     """A JSON mapping; empty if the file does not exist yet or is damaged."""
     try:
-        stored = json.loads(path.read_text())
+        stored = read_json(path)
     except (OSError, ValueError):
         return {}
     return stored if isinstance(stored, dict) else {}

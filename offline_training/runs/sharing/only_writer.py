@@ -98,5 +98,5 @@ def _holder(lock: IO[str]) -> str:
     try:
         told = json.loads(lock.read())
         return f"process {int(told['pid'])} on {str(told['host'])[:64]!r} since {str(told['since'])[:19]}"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "a process that has just started"

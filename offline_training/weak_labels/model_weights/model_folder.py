@@ -1,7 +1,6 @@
 """A vision model as a local folder: its files, their hash, and loading. Touches the disk, never the network."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lidar_vl_core.foundation.errors import BadConfig, BadModelPackage
-from lidar_vl_core.foundation.files import sha256_of
+from lidar_vl_core.foundation.files import read_json, sha256_of
 from lidar_vl_core.foundation.optional_imports import missing_extra
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ class ModelFolder:
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
-            content = json.loads((self.path / name).read_text())
+            content = read_json(self.path / name)
         except (OSError, ValueError) as error:
             raise BadModelPackage(
                 f"{self.path / name}: expected JSON, found: {error}. Download the model again."

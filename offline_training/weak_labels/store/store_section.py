@@ -16,7 +16,7 @@ import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.foundation.errors import BadLabels, BadRequest
-from lidar_vl_core.foundation.files import remove_stray_temporaries, write_text
+from lidar_vl_core.foundation.files import read_json, remove_stray_temporaries, write_text
 from offline_training.weak_labels.pictures.id_picture import decode_ids, read_head
 
 COMMAND = "lidar-vl-train weak-label"
@@ -91,8 +91,8 @@ def open_section(store: Path, kind: str, identity: Mapping[str, Any] | None, to_
     if not to_read:
         return None
     try:
-        name = json.loads((store / f"{kind}.json").read_text())["folder"]
-        known = json.loads((store / str(name) / "identity.json").read_text())
+        name = read_json(store / f"{kind}.json")["folder"]
+        known = read_json(store / str(name) / "identity.json")
         if not isinstance(known, dict):
             raise TypeError(f"{str(known)[:40]} as identity")
     except FileNotFoundError:

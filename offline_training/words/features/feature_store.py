@@ -20,7 +20,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadDataset
-from lidar_vl_core.foundation.files import atomic_writer, write_text
+from lidar_vl_core.foundation.files import atomic_writer, read_json, write_text
 from offline_training.weak_labels.store.store_section import locked
 from offline_training.words.features.feature_basis import FeatureBasis, checked_basis, feature_basis
 from offline_training.words.features.feature_file import (
@@ -145,8 +145,8 @@ class FeatureStore:
 
     def _announced(self) -> dict[str, Any]:
         try:
-            folder = json.loads((self._store / f"{self._alias}.json").read_text())["folder"]
-            known = json.loads((self._store / str(folder) / "identity.json").read_text())
+            folder = read_json(self._store / f"{self._alias}.json")["folder"]
+            known = read_json(self._store / str(folder) / "identity.json")
             return dict(known)
         except FileNotFoundError as error:
             raise BadDataset(

@@ -16,13 +16,17 @@ from lidar_vl_core.evaluation.detection.nuscenes_results import read_nuscenes_re
 from lidar_vl_core.foundation.errors import BadDataset, BadLabels, LidarVlError
 from lidar_vl_core.foundation.files import read_json, read_small_text
 from lidar_vl_core.foundation.plain_arrays import load_plain_array
+from offline_training.datasets.augment.object_database import open_object_database
 from offline_training.datasets.base import sample_files
 from offline_training.datasets.base.sample_files import image_size, read_rgb, read_values
 from offline_training.datasets.lidar.files.box_lines import read_box_lines
 from offline_training.datasets.lidar.files.nuscenes_records import table_records
 from offline_training.datasets.rgbd.files.rgbd_frames import read_matrix
 from offline_training.datasets.rgbd.files.rgbd_view import read_depth_m
+from offline_training.finetuning.tasks import SEGMENTATION, checkpoint_task
+from offline_training.weak_labels.model_weights.model_folder import ModelFolder
 from offline_training.weak_labels.pictures.id_picture import decode_ids
+from offline_training.weak_labels.store.store_section import open_section
 
 DIGITS = "9" * 5000
 DEEP = "[" * 100_000
@@ -136,6 +140,25 @@ def test_hostile_json_is_a_value_error(text, tmp_path):
     (tmp_path / "a.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ValueError, match=r"\S"):
         read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("database.json", lambda folder: open_object_database(folder, class_table("kitti3"))),
+        ("config.json", lambda folder: ModelFolder(folder).model_type),
+        ("labels.json", lambda folder: open_section(folder, "labels", None, to_read=True)),
+        ("last.json", checkpoint_task),
+    ],
+)
+def test_json_of_a_run_or_a_model_may_be_endless_lists(name, read, tmp_path):
+    (tmp_path / name).write_text(DEEP)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    if read is checkpoint_task:  # whoever loads the checkpoint says what is wrong
+        assert read(tmp_path) == SEGMENTATION
+        return
+    with pytest.raises(LidarVlError, match=str(tmp_path)):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize("read", [read_json, read_small_text])

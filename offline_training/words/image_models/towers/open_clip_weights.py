@@ -3,7 +3,6 @@
 Touches the disk.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from torch import nn
 
 from lidar_vl_core.foundation.errors import BadConfig, BadModelPackage
-from lidar_vl_core.foundation.files import sha256_of
+from lidar_vl_core.foundation.files import read_json, sha256_of
 from offline_training.networks.image.weight_file import load_weights, read_weight_file
 from offline_training.weak_labels.model_weights.known_models import KNOWN_MODELS
 from offline_training.words.image_models.base.config import OpenClipConfig
@@ -207,7 +206,7 @@ def _preprocessing(config: OpenClipConfig, plan: ClipArchitecture) -> tuple[Colo
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise BadConfig(f"{path}: expected JSON as in open_clip's files, found: {error}. Check the path.") from error
     if not isinstance(content, dict):
