@@ -1,6 +1,7 @@
 """Single point cloud files: .bin of any columns, .pcd, .ply, .npz and .npy in; labelled .npz, .pcd, .ply and .label out."""
 
 import re
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ def read_cloud_file(
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir() it takes names that no file can have
         raise BadCloudFile(f"{path}: expected a cloud file, found no regular file but a folder. Give one of its files.")
     if suffix not in READABLE:
         raise BadCloudFile(
