@@ -1,7 +1,7 @@
 """Single point cloud files: .bin of any columns, .pcd, .ply, .npz and .npy in; labelled .npz, .pcd, .ply and .label out."""
 
-import re
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
