@@ -18,11 +18,13 @@ class CameraHealth:
         self._required = required
         self._counts: Counter[str] = Counter()
         self._at_last_report: Counter[str] = Counter()
+        self._last_problem = ""
 
-    def count(self, what: str) -> None:
-        """Count an image by its problem: `undecodable` (or of another size than in camera_info), `unplaced` (no camera_info or transform), `static_chain` (placed as if nothing had moved)."""
+    def count(self, what: str, problem: str) -> None:
+        """Count an image by its problem, and note that in words: `undecodable` (or of another size than in camera_info), `unplaced` (no camera_info or transform), `static_chain` (placed as if nothing had moved)."""
         with self._lock:
             self._counts[what] += 1
+            self._last_problem = problem
 
     def values(self, state: CameraState) -> dict[str, int]:
         """All counters by name."""
@@ -66,7 +68,7 @@ class CameraHealth:
             )
         if since["undecodable"] or since["unplaced"]:
             troubles = [f"{since[what]} {what}" for what in _TROUBLES if since[what]]
-            return WARN, "since the last report: " + ", ".join(troubles)
+            return WARN, f"since the last report: {', '.join(troubles)}: {self._last_problem}"
         if clouds and since["received"] and not since["paired"]:
             return (
                 worst,

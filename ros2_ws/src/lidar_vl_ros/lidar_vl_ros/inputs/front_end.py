@@ -161,7 +161,7 @@ class FrontEnd:
             return None
 
     def _unmoved(self, name: str, error: LidarVlError) -> None:
-        self._health[name].count("static_chain")
+        self._health[name].count("static_chain", str(error))
         self._reporter.lasting_problem(
             "faults", f"camera {name} is placed as if nothing had moved between its image and the cloud: {error}"
         )
@@ -170,7 +170,7 @@ class FrontEnd:
         self._left_out(name, "undecodable", error)
 
     def _left_out(self, name: str, what: str, error: LidarVlError) -> None:
-        self._health[name].count(what)
+        self._health[name].count(what, str(error))
         self._reporter.lasting_problem(
             "unplaced" if what == "unplaced" else "faults", f"camera {name} left out: {error}"
         )

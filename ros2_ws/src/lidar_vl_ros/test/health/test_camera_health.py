@@ -46,10 +46,13 @@ def test_the_verdict_follows_from_how_it_keeps_step(state, level, words):
 
 def test_images_that_cannot_be_used_are_a_warning_until_a_report_without_them():
     health = CameraHealth(required=False)
-    health.count("undecodable")
-    health.count("unplaced")
+    health.count("undecodable", "not a JPEG")
+    health.count("unplaced", "no transform to front")
     report = health.report(WELL, "/front", "")
-    assert (report.level, report.message) == (WARN, "since the last report: 1 undecodable, 1 unplaced")
+    assert (report.level, report.message) == (
+        WARN,
+        "since the last report: 1 undecodable, 1 unplaced: no transform to front",
+    )
     assert health.report(replace(WELL, received=60, paired=20), "/front", "").level == OK
 
 
@@ -65,7 +68,7 @@ def test_a_camera_info_that_is_missing_is_named_once_images_come():
 
 def test_every_counter_is_told():
     health = CameraHealth(required=False)
-    health.count("undecodable")
+    health.count("undecodable", "not a JPEG")
     state = replace(WELL, missed=2, late=3, silences=4, jumps=5)
     values = health.report(state, "/front", "").values
     told = {
