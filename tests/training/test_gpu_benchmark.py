@@ -13,7 +13,7 @@ from tests.bench.gpu import layers
 from tests.bench.gpu.__main__ import main
 from tests.bench.gpu.bench import Bench, precision
 from tests.bench.gpu.report import markdown, write_report
-from tests.bench.gpu.smoke import form_steps, groups, map_steps
+from tests.bench.gpu.smoke import form_steps, groups, map_steps, peer_steps
 from tests.bench.gpu.smoke.groups import outcomes_of
 from tests.bench.gpu.smoke.outcome import FAILED, LEFT_OUT, OK
 from tests.bench.gpu.smoke.steps import LeftOutError, Step, run_steps
@@ -96,6 +96,13 @@ def test_packages_that_are_not_here_are_named_with_the_reason():
     assert found.absent["WarpConvNet"] == "runs on CUDA alone"
     missing = {peer.name: why_not(peer, torch.device("cuda")) for peer in OTHERS}
     assert "not installed (No module named 'flex_gemm')" in missing["FlexGEMM"]
+
+
+def test_on_a_cpu_the_smoke_test_runs_packages_with_the_one_thread_with_which_spconv_is_right(monkeypatch):
+    threads: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    assert "spconv, layer, fp32" in [step.name for step in peer_steps.steps(CPU)]
+    assert threads == [1]
 
 
 def test_without_a_cuda_device_it_ends_with_what_to_do(capsys):
