@@ -181,9 +181,10 @@ def _summary(metrics: dict[str, Any], out: Path, seconds: float) -> list[str]:
     spread = (
         "no time stamps" if latency["p50"] is None else " / ".join(f"{latency[p]:.0f}" for p in ("p50", "p95", "p99"))
     )
+    busy = " while an earlier one was computed: a slow or busy machine" if metrics["drops"] else ""
     return [
         f"model        {metrics['model']}, engine {metrics['engine']}",
-        f"clouds       {metrics['frames']} processed of {metrics['sent']} sent, {metrics['drops']} dropped",
+        f"clouds       {metrics['frames']} processed of {metrics['sent']} sent, {metrics['drops']} dropped{busy}",
         f"points       {metrics['points'] // max(metrics['frames'], 1):,} per cloud",
         f"boxes        {sum(metrics['boxes_per_class'].values()) / max(metrics['frames'], 1):.1f} per cloud",
         f"latency ms   {spread} (p50 / p95 / p99, stamp to labels and boxes)",
