@@ -44,8 +44,9 @@ class PointCloud:
         """
         # A sum of sizes is NaN or Inf as soon as one part is, and 0 only of zeros; float64 keeps it from overflowing.
         size = np.abs(self.xyz_m)
-        total = np.add(size[:, 0], size[:, 1], dtype=np.float64)
-        total += size[:, 2]
+        with np.errstate(invalid="ignore"):  # of signalling NaN, as bytes in the wrong order hold them
+            total = np.add(size[:, 0], size[:, 1], dtype=np.float64)
+            total += size[:, 2]
         return (total > 0.0 if self.in_sensor_frame else total >= 0.0) & (total < np.inf)
 
     def measured_xyz_m(self) -> np.ndarray:

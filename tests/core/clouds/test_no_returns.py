@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from lidar_vl_core.clouds.cloud_files import read_cloud
+from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.segment import segment
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.segmenter import Segmenter
@@ -63,3 +64,10 @@ def test_a_point_at_the_sensor_has_no_class_and_stays_in_the_file(name, tiny_pac
         assert_array_equal(out["class_id"] == 255, _LOST)
         assert len(out["xyz_m"]) == _COUNT
         assert not np.nan_to_num(out["xyz_m"][_LOST]).any()
+
+
+def test_a_signalling_nan_is_no_return_and_costs_no_warning_of_the_library(recwarn):
+    xyz_m = np.ones((3, 3), np.float32)
+    xyz_m.view(np.uint32)[1] = 0x7FA00000  # what a big-endian message that says it is little-endian may hold
+    assert PointCloud(xyz_m, np.zeros(3, np.float32), 0, "lidar").has_return().tolist() == [True, False, True]
+    assert not recwarn.list
