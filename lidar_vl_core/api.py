@@ -1,5 +1,6 @@
 """The front door for Python programs: a model by name, a cloud in, a class for each point or boxes out."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.cloud_files import read_cloud, write_labelled_cloud
 from lidar_vl_core.clouds.from_arrays import cloud_from_arrays
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.clouds.sweep_statistics import frame_doubts
 from lidar_vl_core.drawing.figures import labelled_png
 from lidar_vl_core.foundation.errors import BadModelPackage, BadPointCloud
 from lidar_vl_core.foundation.files import write_bytes
@@ -71,6 +73,7 @@ class Model:
         task = Segmenter if package.manifest.detection is None else Detector
         self._task: Segmenter | Detector = task(package, engine, threads)
         self._task.warm_up()
+        self._doubted = False
 
     @property
     def classes(self) -> ClassTable:
@@ -93,7 +96,7 @@ class Model:
         Arrays: (N, 3) or (N, 4) points in metres, (N,) intensity, (N, 3) uint8 colours.
         """
         segmenter = self._segmenter()
-        cloud = _cloud(points, intensity, rgb)
+        cloud = self._cloud(points, intensity, rgb)
         labels = segmenter.segment(cloud)
         returns = cloud.has_return()
         if returns.any() and (labels.class_id == IGNORE_ID).all():
@@ -114,7 +117,7 @@ class Model:
             raise BadModelPackage(
                 f"{self._path}: expected a detector, found a model that labels points. Call segment()."
             )
-        return self._task.detect(_cloud(points, intensity, None))
+        return self._task.detect(self._cloud(points, intensity, None))
 
     def _segmenter(self) -> Segmenter:
         if not isinstance(self._task, Segmenter):
@@ -122,6 +125,17 @@ class Model:
                 f"{self._path}: expected a model that labels points, found a detector. Call detect()."
             )
         return self._task
+
+    def _cloud(
+        self, points: np.ndarray | PointCloud | Path | str, intensity: np.ndarray | None, rgb: np.ndarray | None
+    ) -> PointCloud:
+        """The cloud; what is odd about the first one's frame becomes a Python warning, as it is about each file."""
+        cloud = _cloud(points, intensity, rgb)
+        if not self._doubted and not isinstance(points, Path | str) and len(cloud):
+            self._doubted = True
+            for doubt in frame_doubts(cloud):
+                warnings.warn(doubt, stacklevel=3)
+        return cloud
 
     def _range(self) -> str:
         low_high = self._task.package.manifest.grid.point_cloud_range

@@ -1,13 +1,18 @@
 """Clouds from arrays that users hold: (N, 3), (N, 4) or one structured value per point, of any number type."""
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
 from lidar_vl_core.clouds.formats.fields import intensity_name, position_names
-from lidar_vl_core.clouds.intensity import normalise_intensity
+from lidar_vl_core.clouds.intensity import full_scale, intensity_doubts, normalise_intensity
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadPointCloud
+
+_MOST_COLUMNS = (
+    16  # a point has hardly more: three or four rows of more numbers are x, y, z and intensity one below the other
+)
 
 
 def cloud_from_arrays(
@@ -17,7 +22,7 @@ def cloud_from_arrays(
 
     points: (N, 3) x y z or (N, 4) x y z intensity, or a structured (N,) array with fields x, y and z, as
     sensor_msgs_py.read_points gives. intensity: (N,) of any scale; zeros where neither has one. rgb: (N, 3) uint8.
-    Raises BadPointCloud for other shapes and types.
+    Values that cannot be meant become a Python warning. Raises BadPointCloud for other shapes and types.
     """
     array = np.asarray(points)
     xyz, own_intensity = _structured(array) if array.dtype.names else _plain(array)
@@ -27,15 +32,22 @@ def cloud_from_arrays(
     extra = {} if rgb is None else {"rgb": _colours(np.asarray(rgb), len(xyz))}
     with np.errstate(over="ignore", invalid="ignore"):
         xyz_m = np.ascontiguousarray(xyz, np.float32)
-    scaled = np.zeros(len(xyz_m), np.float32) if values is None else normalise_intensity(values)
+    scaled = np.zeros(len(xyz_m), np.float32) if values is None else _scaled(values)
     return PointCloud(xyz_m, scaled, 0, "", extra)
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    for doubt in intensity_doubts(values, full_scale(values), "fractions of it"):
+        warnings.warn(f"intensity: {doubt}", stacklevel=3)
+    return normalise_intensity(values)
 
 
 def _plain(array: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     if array.ndim != 2 or array.shape[1] not in (3, 4) or array.dtype.kind not in "fiu":
+        lies = array.ndim == 2 and array.shape[0] in (3, 4) and array.shape[1] > _MOST_COLUMNS
+        remedy = "Turn them: points.T" if lies else "Choose these columns, for example points[:, :4]"
         raise BadPointCloud(
-            f"points: expected numbers (N, 3) x y z or (N, 4) x y z intensity, found {array.shape} of {array.dtype}. "
-            "Choose these columns, for example points[:, :4]."
+            f"points: expected numbers (N, 3) x y z or (N, 4) x y z intensity, found {array.shape} of {array.dtype}. {remedy}."
         )
     return array[:, :3], array[:, 3] if array.shape[1] == 4 else None
 

@@ -3,6 +3,7 @@
 import runpy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,7 @@ def test_nothing_in_gives_nothing_out(model):
         (np.zeros(3), "found \\(3,\\)"),
         (np.zeros((5, 2)), "found \\(5, 2\\)"),
         (np.zeros((5, 6)), "points\\[:, :4\\]"),
+        (np.zeros((4, 50)), "Turn them: points.T"),
         (np.zeros((4, 3), complex), "complex"),
         (np.array([["a", "b", "c"]]), "found \\(1, 3\\)"),
         (np.zeros(3, [("x", "f4"), ("y", "f4")]), "expected fields x, y and z, found x, y"),
@@ -114,6 +116,17 @@ def test_nothing_in_gives_nothing_out(model):
 def test_what_is_no_sweep_is_refused_in_words(model, points, told):
     with pytest.raises(BadPointCloud, match=told):
         model.segment(points)
+
+
+def test_a_sweep_upside_down_and_a_dark_signal_are_told_by_warnings(sweep):
+    model = lidar_vl_core.load("demo")
+    with pytest.warns(UserWarning, match="expected z up"):
+        model.segment(sweep * [1, -1, -1, 1])
+    with pytest.warns(UserWarning, match="intensity: 65535 becomes 1, .* dark for a network"):
+        model.segment(np.column_stack([sweep[:, :3], np.linspace(1, 3000, len(sweep))]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lidar_vl_core.load("demo").segment(sweep)
 
 
 def test_columns_of_another_length_or_given_twice_are_refused(sweep):
