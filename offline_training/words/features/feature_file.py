@@ -25,6 +25,7 @@ def write_feature_file(path: Path, features: SceneFeatures, basis: FeatureBasis 
         "view_names": features.view_names,
         "left_out": features.left_out,
         "scene_sha256": features.scene_sha256,
+        "points_sha256": features.points_sha256,
     }
     arrays = {name: getattr(features, name) for name in _NUMBERS}
     if basis is None:
@@ -54,6 +55,7 @@ def read_feature_file(path: Path, basis: FeatureBasis | None) -> SceneFeatures:
         view_names=tuple(about["view_names"]),
         left_out=tuple(about["left_out"]),
         scene_sha256=about["scene_sha256"],
+        points_sha256=about.get("points_sha256", ""),
         **numbers,
     )
 

@@ -11,7 +11,7 @@ from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadImage
 from offline_training.datasets.base.sample import Sample
 from offline_training.words.scenes.extract_config import ExtractConfig
 from offline_training.words.scenes.feature_loops import add_features
-from offline_training.words.scenes.scene_features import SceneFeatures, scene_sha256
+from offline_training.words.scenes.scene_features import SceneFeatures, points_sha256, scene_sha256
 from offline_training.words.scenes.voxel_rows import voxel_rows
 
 _WHOLE_PICTURE = -1  # border of point_pixel_pairs: points in the border still occlude those behind them
@@ -107,6 +107,7 @@ class FeatureSums:
             view_names=tuple(view.name for view in self._sample.views),
             left_out=left_out,
             scene_sha256=scene_sha256(self._sample),
+            points_sha256=points_sha256(self._sample),
         )
 
 

@@ -17,7 +17,7 @@ from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.saved_arrays import as_array, load_saved_arrays
 from offline_training.words.scenes.extract_config import ExtractConfig
-from offline_training.words.scenes.scene_features import SceneFeatures, scene_sha256
+from offline_training.words.scenes.scene_features import SceneFeatures, points_sha256, scene_sha256
 from offline_training.words.scenes.voxel_rows import voxel_rows
 
 
@@ -78,7 +78,8 @@ def from_fused(fused: FusedFeatures, sample: Sample, config: ExtractConfig) -> S
     row_of_point[seen] = row_of_seen
     count = np.bincount(row_of_seen, minlength=len(used))[:, None]
     mean = (sums / np.maximum(count, 1)).astype(np.float16)
-    return SceneFeatures(mean, row_of_point, np.zeros((len(used), 0), np.uint8), (), (), scene_sha256(sample))
+    no_views = np.zeros((len(used), 0), np.uint8)
+    return SceneFeatures(mean, row_of_point, no_views, (), (), scene_sha256(sample), points_sha256(sample))
 
 
 def _part(path: Path, points: int) -> tuple[np.ndarray, np.ndarray]:

@@ -24,6 +24,7 @@ class SceneFeatures:
     view_names: tuple[str, ...]  # in the order of the bits; empty for features whose views are unknown
     left_out: tuple[str, ...] = ()  # views whose image could not be read
     scene_sha256: str = ""  # of the cloud and the cameras, see scene_sha256(); empty if unknown
+    points_sha256: str = ""  # of the cloud, see points_sha256(); empty if unknown, as in files of earlier versions
 
     def __post_init__(self) -> None:
         """Raise BadDataset if the parts do not belong together."""
@@ -64,6 +65,16 @@ class SceneFeatures:
                 f"features of {sample.name}: expected {len(sample.cloud)} points, as in its cloud, found "
                 f"{len(self.row_of_point)}. They were made from another version of the cloud: run extract-features again."
             )
+        if self.points_sha256 and self.points_sha256 != points_sha256(sample):
+            raise BadDataset(
+                f"features of {sample.name}: expected those of the {len(sample.cloud)} points of its cloud, found features of as "
+                "many others. The cloud has changed since: run all stages again, from extract-features on."
+            )
+
+
+def points_sha256(sample: Sample) -> str:
+    """Hex SHA-256 of a sample's points, in their order."""
+    return hashlib.sha256(np.ascontiguousarray(sample.cloud.xyz_m).tobytes()).hexdigest()
 
 
 def scene_sha256(sample: Sample) -> str:

@@ -231,7 +231,7 @@ def _on(table: TextTable, device: str) -> tuple[torch.Tensor, torch.Tensor]:
 def _write_specialised(
     config: VlgConfig, adapter: TextAdapter, features: FeatureStore, scenes: tuple[str, ...]
 ) -> Path:
-    """Write the adapted features of all training scenes to a store for stage 3; existing scenes are kept.
+    """Write the adapted features of all training scenes to a store for stage 3; existing ones of the same scenes are kept.
 
     If the features are stored in components, so are these.
     """
@@ -243,8 +243,8 @@ def _write_specialised(
         if features.basis is not None and store.basis is None:
             store.keep_basis(_adapted_basis(adapter, features.basis))
         for name in scenes:
-            if store.about(name) is None:
-                seen = features.read(name)
+            about, seen = store.about(name), features.read(name)
+            if about is None or about.get("scene_sha256") != seen.scene_sha256:
                 store.write(name, replace(seen, feature=specialised_features(adapter, seen.feature)))
         store.announce()
     return folder

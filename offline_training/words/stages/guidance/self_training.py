@@ -8,6 +8,7 @@ to us); then stages 2 and 3 run unchanged, so that the adapter learns the labels
 round has a folder <out>/round_<n> like a run of its own; the image features are those of the run.
 """
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -91,9 +92,10 @@ def _label(config: VlgConfig, before: VlgConfig, after: VlgConfig, checkpoint: P
     )
     earlier = PseudoLabelStore(Path(before.out) / LABELS)
     for sample, seen in scenes():
-        if not labels.has(sample.name):
+        if not labels.has(sample.name, seen.points_sha256):
             new = refined(sample, seen.visible, sure.of(answers(sample, seen)), config)
-            labels.write(sample.name, filled(earlier.read(sample.name), new) if own.update == "fill" else new)
+            new = filled(earlier.read(sample.name), new) if own.update == "fill" else new
+            labels.write(sample.name, replace(new, points_sha256=seen.points_sha256))
         names.append(sample.name)
         truth = sample.class_id if speaks_of_truth(config) else None
         quality.add(sample.name, labels.read(sample.name).class_id, seen.visible, truth)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,12 @@ def pseudo_label(config: VlgConfig) -> Path:
                 scenes = partial(_all_labels, labelling, datasets, features, stop)
                 sure = SureLabels(config.pseudo.keep_fraction, config.pseudo.class_quantile, len(table.names), scenes)
             lists.allowed(sample, seen)  # also counts scenes that already have labels
-            if not labels.has(sample.name):
+            if not labels.has(sample.name, seen.points_sha256):
                 if config.pseudo.labels == "truth":
-                    labels.write(sample.name, true_labels(sample, seen, config))
+                    found = true_labels(sample, seen, config)
                 else:
-                    raw = labelling.of_scene(sample, seen)
-                    labels.write(sample.name, refined(sample, seen.visible, sure.of(raw), config))
+                    found = refined(sample, seen.visible, sure.of(labelling.of_scene(sample, seen)), config)
+                labels.write(sample.name, replace(found, points_sha256=seen.points_sha256))
             names.append(sample.name)
             truth = sample.class_id if speaks_of_truth(config) else None
             quality.add(sample.name, labels.read(sample.name).class_id, seen.visible, truth)

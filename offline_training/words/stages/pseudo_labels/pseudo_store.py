@@ -30,6 +30,7 @@ class PseudoLabels:
 
     class_id: np.ndarray  # (N,) uint8, 255 = none
     probability: np.ndarray  # (N,) float16, 0 = none
+    points_sha256: str = ""  # of the cloud, as in SceneFeatures; empty if unknown
 
 
 class PseudoLabelStore:
@@ -89,9 +90,11 @@ class PseudoLabelStore:
         """Identity of the labels, recorded by what learns from them."""
         return hashlib.sha256(json.dumps([self.settings(), self.scenes()], sort_keys=True).encode()).hexdigest()
 
-    def has(self, name: str) -> bool:
-        """Whether a scene has labels."""
-        return self._path(name).is_file()
+    def has(self, name: str, points_sha256: str = "") -> bool:
+        """Whether a scene has labels, unless they are known to be of other points. Raises BadLabels if they are damaged."""
+        if not self._path(name).is_file():
+            return False
+        return not points_sha256 or self.read(name).points_sha256 in ("", points_sha256)
 
     def write(self, name: str, labels: PseudoLabels) -> None:
         """Store a scene's labels atomically."""
@@ -100,6 +103,7 @@ class PseudoLabelStore:
                 file,
                 class_id=labels.class_id.astype(np.uint8),
                 probability=labels.probability.astype(np.float16),
+                points_sha256=np.array(labels.points_sha256),
             )
 
     def read(self, name: str) -> PseudoLabels:
@@ -109,7 +113,8 @@ class PseudoLabelStore:
             raise BadLabels(f"{path}: expected the pseudo labels of scene {name}, found none. {_COMMAND}")
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                labels = PseudoLabels(arrays["class_id"], arrays["probability"])
+                points = str(arrays["points_sha256"]) if "points_sha256" in arrays.files else ""
+                labels = PseudoLabels(arrays["class_id"], arrays["probability"], points)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise BadLabels(f"{path}: expected pseudo labels, found: {error}. Remove the file. {_COMMAND}") from error
         kinds = labels.class_id.dtype, labels.probability.dtype

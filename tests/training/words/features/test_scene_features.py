@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.features.run_features import configuration_alias, open_features
-from offline_training.words.scenes.scene_features import scene_sha256
+from offline_training.words.scenes.scene_features import points_sha256, scene_sha256
 from tests.training.words.features.feature_scenes import box_scene
 from tests.training.words.features.made_features import (
     cut_short,
@@ -146,6 +146,17 @@ def test_parts_that_do_not_belong_together_are_refused(changes, match):
 def test_features_of_another_cloud_are_refused():
     with pytest.raises(BadDataset, match="expected 600 points, as in its cloud, found 50"):
         random_features().require_fits(box_scene())
+
+
+def test_features_of_as_many_other_points_are_refused_unless_the_file_does_not_know_its_points():
+    sample, moved = box_scene(), box_scene()
+    moved.cloud.xyz_m[[0, 1]] = moved.cloud.xyz_m[[1, 0]]
+    row_of_point, of_sample = np.zeros(len(sample.cloud), np.int32), points_sha256(sample)
+    features = replace(random_features(), row_of_point=row_of_point, points_sha256=of_sample)
+    features.require_fits(sample)
+    with pytest.raises(BadDataset, match=r"found features of as many others.*run all stages again"):
+        features.require_fits(moved)
+    replace(features, points_sha256="").require_fits(moved)
 
 
 def test_a_scene_is_another_one_when_a_point_or_a_camera_moves():

@@ -1,17 +1,21 @@
 """Stage 2: the adapter learns the pseudo labels, and its features are a store like those it began with."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
-from lidar_vl_core.foundation.errors import BadCheckpoint, BadLabels, BadTextTable
+from lidar_vl_core.foundation.errors import BadCheckpoint, BadDataset, BadLabels, BadTextTable
 from offline_training.words.features.feature_file import has_coefficients
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.features.run_features import open_features
+from offline_training.words.scenes.scene_features import points_sha256
+from offline_training.words.settings import training_samples
 from offline_training.words.stages.adapter.specialise import load_adapter, specialise, specialised_features
+from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabels, PseudoLabelStore
 from tests.training.training_log import lines
 from tests.training.words.stages.tiny_language import tiny_features, tiny_sample
@@ -110,3 +114,24 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(config, tmp_pat
 def test_no_rows_give_no_adapted_rows(config):
     specialise(config)
     assert specialised_features(load_adapter(config), np.zeros((0, 24), np.float16)).shape == (0, 24)
+
+
+def test_a_scene_that_changed_is_refused_until_it_is_extracted_and_then_alone_labelled_and_adapted_again(
+    config, tmp_path, monkeypatch
+):
+    folder = specialise(config)
+    sample = tiny_sample(1)
+    cloud = replace(sample.cloud, xyz_m=sample.cloud.xyz_m[::-1].copy(), extra={})
+    turned = replace(sample, cloud=cloud, class_id=sample.class_id[::-1].copy())
+    world = [tiny_sample(0), turned, tiny_sample(2)]
+    monkeypatch.setattr(training_samples, "open_source", lambda *_: world)
+    with pytest.raises(BadDataset, match=r"features of scene/0001: .*run all stages again, from extract-features on"):
+        pseudo_label(config)
+    open_features(config).write(turned.name, tiny_features(turned))  # extract-features
+    files = [*folder.rglob("*.npz"), *(tmp_path / "pseudo_labels").rglob("*.npz")]
+    before = {path: path.stat().st_mtime_ns for path in files}
+    labels = PseudoLabelStore(pseudo_label(config)).read(turned.name)
+    specialise(config)
+    changed = [path.stem.replace("%2F", "/") for path in files if path.stat().st_mtime_ns != before[path]]
+    assert changed == [turned.name, turned.name]
+    assert labels.points_sha256 == FeatureStore(folder).read(turned.name).points_sha256 == points_sha256(turned)

@@ -15,7 +15,7 @@ from offline_training.words.features import run_text
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.features.run_features import configuration_alias
 from offline_training.words.image_models.base.dense_model import DenseImageModel
-from offline_training.words.scenes.scene_features import SceneFeatures, scene_sha256
+from offline_training.words.scenes.scene_features import SceneFeatures, points_sha256, scene_sha256
 from offline_training.words.settings import training_samples
 from offline_training.words.settings.vlg_config import VlgConfig
 
@@ -101,6 +101,7 @@ def tiny_features(sample: Sample, noise: float = 0.6, unseen: float = 0.2) -> Sc
         np.packbits(seen_by[visible], axis=1),
         VIEWS,
         scene_sha256=scene_sha256(sample),
+        points_sha256=points_sha256(sample),
     )
 
 
