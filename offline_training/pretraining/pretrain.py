@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.base.sample_source import SampleSource
+from offline_training.datasets.batches.label_check import require_points
 from offline_training.datasets.data_sources import open_source
 from offline_training.networks.base.point_backbone import Preparer
 from offline_training.networks.projection_heads import ProjectionHeads
@@ -25,7 +26,7 @@ from offline_training.pretraining.known_methods import METHODS
 from offline_training.pretraining.run import Pretraining
 from offline_training.pretraining.scans import PretrainScans, places
 from offline_training.pretraining.schedule import Schedule
-from offline_training.pretraining.several_sources import SourceCounts, intensity_factors, order_of, require_pictures
+from offline_training.pretraining.several_sources import StepSources, intensity_factors, order_of, require_pictures
 from offline_training.pretraining.similarity_picture import similarity_picture
 from offline_training.pretraining.views.paired_scan import PairedScan
 from offline_training.runs.backbones import preparer_of
@@ -60,6 +61,8 @@ def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretra
     if ranks.rank == 0:
         clean_checkpoint_folder(folder)
     sources = _opened(config, ranks)
+    for source, samples in zip(config.train, sources, strict=True):
+        require_points(samples, source.title, config.grid)
     require_pictures(config, sources)
     start = checkpoint_to_resume(folder, config, resume, FREE_ON_RESUME, ("epochs", "max_steps"))
     if ranks.count > 1:
@@ -75,8 +78,8 @@ def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretra
     preparer = preparer_of(config, sparse_form_of(config))
     build_objective = partial(method.objective, config, ids)
     draw = partial(_drawn_features, scans=scans, preparer=preparer)
-    counts = SourceCounts(config, sources, order, scans_per_step * ranks.count)
-    run = Pretraining(config, ranks, schedule, build_objective, start, draw, counts.of_step)
+    step_sources = StepSources(config, sources, order, ranks)
+    run = Pretraining(config, ranks, schedule, build_objective, start, draw, step_sources)
     steps = places(run.step, schedule.end_step, scans_per_step, ranks)
     if config.occupancy is not None:
         preparer = QueryPreparer(preparer, config.occupancy)

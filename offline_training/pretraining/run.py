@@ -19,7 +19,9 @@ from offline_training.networks.sparse.norm_momentum import set_norm_momentum
 from offline_training.pretraining.base.config import PretrainConfig
 from offline_training.pretraining.base.objective import Objective
 from offline_training.pretraining.base.occupancy import OccupancyTask
+from offline_training.pretraining.losses_of_sources import losses_of_sources
 from offline_training.pretraining.schedule import Schedule
+from offline_training.pretraining.several_sources import StepSources
 from offline_training.pretraining.stop_watch import StopWatch, memory_gb
 from offline_training.pretraining.views.pretrain_batch import PretrainBatch
 from offline_training.pretraining.views.two_views import TwoViewBatch
@@ -48,15 +50,16 @@ class Pretraining(StepRun):
         build_objective: Callable[[PointBackbone, ImageTeacher | None], Objective],
         start: Checkpoint | None,
         draw: Callable[["Pretraining"], Figure | None],
-        told_of_step: Callable[[int], Mapping[str, float]] = lambda step: {},
+        step_sources: StepSources,
     ) -> None:
-        """build_objective: returns the objective with new heads; draw: writes the progress figure; told_of_step: more numbers to log."""
+        """build_objective: returns the objective with new heads; draw: writes the progress figure."""
         torch.manual_seed(config.seed)  # seed of the teacher's random weights, which are not stored
         teacher = config.build_teacher()
         length_key = "epochs" if config.max_steps is None else "max_steps"
         rhythm = Rhythm(schedule.end_step, config.checkpoint_every, length_key=length_key)
         super().__init__(config, Path(config.out), rhythm, ranks)
-        self.schedule, self.draw, self.watch, self.told_of_step = schedule, draw, StopWatch(), told_of_step
+        self.schedule, self.draw, self.watch, self.step_sources = schedule, draw, StopWatch(), step_sources
+        self.losses_of_sources: dict[str, float] = {}
         self.teacher = (teacher,)  # not a child module: it must never be put in training mode
         self.network = build_backbone(config, None)
         if config.norm_momentum is not None and isinstance(self.network, MinkUNet):
@@ -103,6 +106,11 @@ class Pretraining(StepRun):
         (teacher,) = self.teacher
         teacher_map = teacher(batch.rgb()) if teacher is not None and isinstance(batch, PretrainBatch) else None
         self.watch.lap("teacher")
+        if self.part == 0:
+            scans_of = self.step_sources.of_first_batch(self.step)
+            self.losses_of_sources = losses_of_sources(
+                self.objective, features, teacher_map, batch, self.step, scans_of
+            )
         losses = self.objective(features, teacher_map, batch, self.step, torch.Generator().manual_seed(seed))
         if self.occupancy is not None and batch.inputs.queries is not None:
             losses = self.occupancy.added(losses, self.objective.of_inputs(features), batch.inputs.queries)
@@ -118,7 +126,7 @@ class Pretraining(StepRun):
     def numbers(self, batch: PretrainBatch | TwoViewBatch) -> dict[str, float]:
         """Numbers of a step for the log: batch, memory, objective, and seconds of each stage."""
         self.watch.lap("optimizer")
-        of_batch = {**batch.numbers(), **self.told_of_step(self.step)}
+        of_batch = {**batch.numbers(), **self.step_sources.counts(self.step), **self.losses_of_sources}
         return {**of_batch, "memory_gb": memory_gb(), **self.objective.numbers(), **self.watch.seconds()}
 
     def after_step(self) -> None:

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from lidar_vl_core.cameras.pairing import point_pixel_pairs
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
+from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.datasets.batches.scan_order import ScanOrder
 from offline_training.datasets.batches.share_order import ShareOrder
 from offline_training.networks.waffleiron.waffleiron_shapes import SHAPES as WAFFLEIRON_SHAPES
 from offline_training.pretraining.base.config import PictureConfig, PretrainConfig
+from offline_training.runs.ranks import Ranks
 
 Order = ScanOrder | ShareOrder
 _log = logging.getLogger(__name__)
@@ -29,30 +32,47 @@ def order_of(config: PretrainConfig, sources: Sequence[SampleSource], scans_per_
     return ScanOrder(sum(counts), scans_per_step, config.seed)
 
 
-class SourceCounts:
-    """Counts the scans of a step from each data set; empty for a single data set."""
+class StepSources:
+    """From which data set each scan of a step is."""
 
-    def __init__(self, config: PretrainConfig, sources: Sequence[SampleSource], order: Order, places: int) -> None:
-        """places: scans of a step over all processes."""
-        self._names = [f"scans_{number}_{source.kind}" for number, source in enumerate(config.train)]
-        self._end, self._order, self._places = np.cumsum([len(source) for source in sources]), order, places
+    def __init__(self, config: PretrainConfig, sources: Sequence[SampleSource], order: Order, ranks: Ranks) -> None:
+        # of each data set, for the log; none for a single one
+        self.names = [f"{number}_{source.kind}" for number, source in enumerate(config.train) if len(sources) > 1]
+        self._end, self._order, self._ranks = np.cumsum([len(source) for source in sources]), order, ranks
+        self._batch_size, self._scans = config.batch_size, config.batch_size * config.accumulate  # of this process
 
-    def of_step(self, step: int) -> dict[str, float]:
-        """The counts by name, for the log."""
-        if len(self._names) < 2:
+    def counts(self, step: int) -> dict[str, float]:
+        """Number of scans from each data set over all processes, for the log."""
+        if not self.names:
             return {}
-        numbers = [self._order.scan(step, place) for place in range(self._places)]
-        counts = np.bincount(np.searchsorted(self._end, numbers, side="right"), minlength=len(self._names))
-        return dict(zip(self._names, map(float, counts), strict=True))
+        counts = np.bincount(self._of(step, range(self._scans * self._ranks.count)), minlength=len(self.names))
+        return {f"scans_{name}": float(count) for name, count in zip(self.names, counts, strict=True)}
+
+    def of_first_batch(self, step: int) -> dict[str, np.ndarray]:
+        """By the name of each data set, (B,) bool: which scans of this process's first batch of a step are its own."""
+        first = self._ranks.rank * self._scans
+        source = self._of(step, range(first, first + self._batch_size))
+        return {name: source == number for number, name in enumerate(self.names)}
+
+    def _of(self, step: int, places: range) -> np.ndarray:
+        return np.searchsorted(self._end, [self._order.scan(step, place) for place in places], side="right")
 
 
 def require_pictures(config: PretrainConfig, sources: Sequence[SampleSource]) -> None:
-    """Raise BadDataset if a method that needs images gets a data set without, judged by its first scan."""
+    """Raise BadDataset if a method that needs images gets a data set without, judged by its first scan, or one whose images show no point."""
+    if not isinstance(config, PictureConfig):
+        return
     for source, samples in zip(config.train, sources, strict=True):
-        if isinstance(config, PictureConfig) and not samples[0].views:
+        if not samples[0].views:
             raise BadDataset(
                 f"{source.folder}: expected images with the scans, because method {config.method} learns from them, found "
                 "none. Provide its images, leave the data set out, or use pointcontrast or depthcontrast."
+            )
+        looked = [samples[k] for k in _evenly(len(samples))]
+        if not any(_is_seen(sample) for sample in looked):
+            raise BadDataset(
+                f"{source.title}: expected points that images show, because method {config.method} learns from them, found none in "
+                f"{len(looked)} of {len(samples)} scans, {looked[0].name} first. Check its calibration, and the frame of its clouds."
             )
 
 
@@ -87,6 +107,12 @@ def scaled(drawn: Any, factor: float) -> Any:  # noqa: ANN401  a method's traini
     if isinstance(drawn, tuple):
         return tuple(scaled(one, factor) for one in drawn)
     return replace(drawn, intensity=np.minimum(drawn.intensity * np.float32(factor), np.float32(1.0)))
+
+
+def _is_seen(sample: Sample) -> bool:
+    """Whether an image of a sample shows one of its points."""
+    views = [(view.camera, view.T_cam_lidar) for view in sample.views]
+    return len(point_pixel_pairs(sample.cloud.measured_xyz_m(), views)) > 0
 
 
 def _evenly(count: int) -> list[int]:

@@ -34,6 +34,13 @@ class BackboneInputs:
         points = torch.tensor(self.points_per_scan, device=self.row_of_point.device)
         return torch.arange(len(points), device=points.device).repeat_interleave(points)
 
+    def scans_of_rows(self) -> Tensor:
+        """(R,) int64 scan of each row of the network's output; 0 for a row that no point reads."""
+        inside = self.row_of_point >= 0
+        scans = torch.zeros(self.row_count, dtype=torch.int64, device=self.row_of_point.device)
+        scans[self.row_of_point[inside]] = self.scan_of_point()[inside]
+        return scans
+
     def to(self: InputsT, device: torch.device | str) -> InputsT:
         """The same inputs on another device."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}

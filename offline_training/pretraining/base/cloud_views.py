@@ -12,10 +12,12 @@ from offline_training.networks.base.point_backbone import Preparer
 from offline_training.pretraining.views.two_views import CloudView, TwoViewBatch, cloud_view, collate_two_views
 
 
-def two_crops(source: SampleSource, index: int, rng: np.random.Generator) -> tuple[CloudView, CloudView]:
+def two_crops(
+    source: SampleSource, index: int, rng: np.random.Generator, sensor_height_m: float
+) -> tuple[CloudView, CloudView]:
     """Two crops of one sweep."""
     cloud = measured_points(source[index])
-    return cloud_view(*cloud, rng), cloud_view(*cloud, rng)
+    return cloud_view(*cloud, rng, sensor_height_m), cloud_view(*cloud, rng, sensor_height_m)
 
 
 def measured_points(sample: Sample) -> tuple[np.ndarray, np.ndarray]:

@@ -102,6 +102,11 @@ class PretrainConfig(RunConfig):
         )
 
     @property
+    def sensor_height_m(self) -> float:
+        """Height of the beams' origin above the clouds' origin, metres: the place about which clouds are scaled."""
+        return 0.0 if self.occupancy is None else self.occupancy.sensor_height_m
+
+    @property
     def teacher_file(self) -> Path | None:
         """File of the image teacher's weights, if the method has a teacher and names one."""
         return None

@@ -51,6 +51,10 @@ class Objective(nn.Module, ABC):
         of_inputs: PointFeatures = features
         return of_inputs
 
+    def of_scans(self, features: Any, batch: Any, chosen: Tensor) -> tuple[Any, Any]:  # noqa: ANN401  as `features`
+        """Features and batch from which only some scans are learned; chosen: (B,) bool, by sample of the batch."""
+        return features, batch.of_scans(chosen)
+
     @abstractmethod
     def forward(
         self,

@@ -21,6 +21,7 @@ from offline_training.pretraining.views.picture_cache import PictureCache, decod
 from offline_training.pretraining.views.pretrain_batch import PretrainBatch, collate_pairs
 
 Paired = Callable[[Sample], PairedScan]
+Augmented = Callable[[PairedScan, np.random.Generator], PairedScan]
 WithClasses = Callable[[PairedScan, str], PairedScan]  # a scan and its sample's name
 
 
@@ -53,7 +54,12 @@ def one_scan(
     if config.pair_cache is not None:
         cache = PairCache(Path(config.pair_cache), _pairing_identity(config, weak_class_of or superpixels_of))
         paired = partial(_kept, paired=paired, cache=cache)
-    return partial(_one_scan, paired=paired, with_classes=with_classes, augmentation=config.pair_augment)
+    return partial(_one_scan, paired=paired, with_classes=with_classes, augmented=augmentation(config))
+
+
+def augmentation(config: PictureConfig) -> Augmented:
+    """The configured augmentation; picklable."""
+    return partial(_augmented, config=config.pair_augment, sensor_height_m=config.sensor_height_m)
 
 
 def scan_with_superpixels(config: PairCacheConfig, ids: StoredIds | None) -> Views:
@@ -72,11 +78,17 @@ def _one_scan(
     rng: np.random.Generator,
     paired: Paired,
     with_classes: WithClasses | None,
-    augmentation: PairAugmentConfig,
+    augmented: Augmented,
 ) -> PairedScan:
     sample = source[index]
     scan = paired(sample)
-    return augment_pairs(scan if with_classes is None else with_classes(scan, sample.name), augmentation, rng)
+    return augmented(scan if with_classes is None else with_classes(scan, sample.name), rng)
+
+
+def _augmented(
+    scan: PairedScan, rng: np.random.Generator, config: PairAugmentConfig, sensor_height_m: float
+) -> PairedScan:
+    return augment_pairs(scan, config, rng, sensor_height_m)
 
 
 def _kept(sample: Sample, paired: Paired, cache: PairCache) -> PairedScan:

@@ -4,7 +4,8 @@ Voxel format only, as in the method's driving recipe.
 """
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +62,13 @@ class DepthContrast(Objective):
         """The network's features of the first view."""
         return features.of_query
 
+    def of_scans(
+        self, features: _QueryAndKey, batch: TwoViewBatch, chosen: Tensor
+    ) -> tuple[_QueryAndKey, TwoViewBatch]:
+        """The pooled features of some scans."""
+        chosen = chosen.to(features.query.device)
+        return replace(features, query=features.query[chosen], key=features.key[chosen]), batch
+
     def forward(
         self,
         features: _QueryAndKey,
@@ -81,10 +89,7 @@ class DepthContrast(Objective):
 
 def _largest_of_scans(rows: Tensor, inputs: BackboneInputs) -> Tensor:
     """(B, C) maximum over the rows of each scan; 0 for a scan without rows."""
-    inside = inputs.row_of_point >= 0
-    scan_of_row = torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
-    scan_of_row[inputs.row_of_point[inside]] = inputs.scan_of_point()[inside]
-    index = scan_of_row[:, None].expand_as(rows)
+    index = inputs.scans_of_rows()[:, None].expand_as(rows)
     return rows.new_zeros((len(inputs.points_per_scan), rows.shape[1])).scatter_reduce(
         0, index, rows, "amax", include_self=False
     )
@@ -97,7 +102,7 @@ def _objective(
 
 
 def _views(config: DepthContrastConfig, ids: StoredIds | None) -> Views:
-    return two_crops
+    return partial(two_crops, sensor_height_m=config.sensor_height_m)
 
 
 METHOD = Method(config=DepthContrastConfig, views=_views, collate=collate_views, objective=_objective)

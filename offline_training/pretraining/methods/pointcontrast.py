@@ -1,5 +1,7 @@
 """PointContrast (Xie et al., ECCV 2020): contrasts the same point in two views of a place with other points; no images."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -61,14 +63,16 @@ def _objective(
 
 
 def _views(config: PointContrastConfig, ids: StoredIds | None) -> Views:
-    return _two_sweeps
+    return partial(_two_sweeps, sensor_height_m=config.sensor_height_m)
 
 
-def _two_sweeps(source: SampleSource, index: int, rng: np.random.Generator) -> tuple[CloudView, CloudView]:
+def _two_sweeps(
+    source: SampleSource, index: int, rng: np.random.Generator, sensor_height_m: float
+) -> tuple[CloudView, CloudView]:
     """A sweep and its neighbour; two crops of the sweep if the source has no poses or the drive no other sweep."""
     other = neighbour(source, index) if isinstance(source, PosedSource) else None
     if other is None:
-        return two_crops(source, index, rng)
+        return two_crops(source, index, rng, sensor_height_m)
     here, there = measured_points(source[index]), measured_points(other.sample)
     return overlapping_views(*here, *there, other.T_here_there, rng)
 

@@ -23,10 +23,10 @@ from offline_training.networks.projection_heads import PointHead
 from offline_training.pretraining.base.config import PictureConfig
 from offline_training.pretraining.base.method import Method, Views
 from offline_training.pretraining.base.objective import Objective, PointFeatures, required
-from offline_training.pretraining.base.paired_views import Paired, pairing
+from offline_training.pretraining.base.paired_views import Augmented, Paired, augmentation, pairing
 from offline_training.pretraining.base.stored_ids import StoredIds
 from offline_training.pretraining.keys.scalr import ScalrConfig
-from offline_training.pretraining.views.pair_augment import PairAugmentConfig, augment_pairs, shuffle_points
+from offline_training.pretraining.views.pair_augment import shuffle_points
 from offline_training.pretraining.views.paired_scan import PairedScan
 from offline_training.pretraining.views.pretrain_batch import PretrainBatch, collate_pairs
 
@@ -78,7 +78,7 @@ def _objective(
 
 def one_camera_views(config: PictureConfig, ids: StoredIds | None = None) -> Views:
     """Views of the points seen by one camera of a scan; picklable."""
-    return partial(_one_camera, paired=pairing(config), augmentation=config.pair_augment, grid=config.grid)
+    return partial(_one_camera, paired=pairing(config), augmented=augmentation(config), grid=config.grid)
 
 
 def _one_camera(
@@ -86,12 +86,12 @@ def _one_camera(
     index: int,
     rng: np.random.Generator,
     paired: Paired,
-    augmentation: PairAugmentConfig,
+    augmented: Augmented,
     grid: VoxelGrid,
 ) -> PairedScan:
     """The points seen by one camera, shuffled, limited to the grid after augmentation."""
     scan = shuffle_points(_seen_by_one(source[index], paired, rng), rng)
-    scan = augment_pairs(scan, augmentation, rng)
+    scan = augmented(scan, rng)
     return scan.take_points(voxelise(scan.xyz_m, grid).point_to_voxel >= 0)
 
 

@@ -15,11 +15,10 @@ from offline_training.networks.image.image_teacher import ImageTeacher
 from offline_training.pretraining.base.contrastive import projection_heads
 from offline_training.pretraining.base.method import Method, Views
 from offline_training.pretraining.base.objective import PointFeatures, required
-from offline_training.pretraining.base.paired_views import Paired, pairing
+from offline_training.pretraining.base.paired_views import Augmented, Paired, augmentation, pairing
 from offline_training.pretraining.base.stored_ids import StoredIds, superpixels
 from offline_training.pretraining.base.superpixel_contrast import SuperpixelContrast
 from offline_training.pretraining.keys.seal import SealConfig
-from offline_training.pretraining.views.pair_augment import PairAugmentConfig, augment_pairs
 from offline_training.pretraining.views.paired_scan import PairedScan
 from offline_training.pretraining.views.posed_source import PosedSource, neighbour
 from offline_training.pretraining.views.pretrain_batch import PretrainBatch, collate_pairs
@@ -81,16 +80,16 @@ def _objective(
 
 
 def _views(config: SealConfig, ids: StoredIds | None) -> Views:
-    return partial(_two_moments, paired=pairing(config, superpixels_of=ids), augmentation=config.pair_augment)
+    return partial(_two_moments, paired=pairing(config, superpixels_of=ids), augmented=augmentation(config))
 
 
 def _two_moments(
-    source: SampleSource, index: int, rng: np.random.Generator, paired: Paired, augmentation: PairAugmentConfig
+    source: SampleSource, index: int, rng: np.random.Generator, paired: Paired, augmented: Augmented
 ) -> _Moments:
     """Segments over time; if the source has no poses, two augmentations of the same sweep."""
     other = neighbour(source, index) if isinstance(source, PosedSource) else None
     now, then = paired_moments(source[index], other, paired, rng)
-    return augment_pairs(now, augmentation, rng), augment_pairs(then, augmentation, rng)
+    return augmented(now, rng), augmented(then, rng)
 
 
 def _collate(config: SealConfig, preparer: Preparer) -> Callable[[Sequence[_Moments]], PretrainBatch]:

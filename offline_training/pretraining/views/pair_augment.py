@@ -54,11 +54,13 @@ class PairAugmentConfig(Config):
         )
 
 
-def augment_pairs(scan: PairedScan, config: PairAugmentConfig, rng: np.random.Generator) -> PairedScan:
-    """Augment a scan; its images are resized to config.image_size."""
+def augment_pairs(
+    scan: PairedScan, config: PairAugmentConfig, rng: np.random.Generator, sensor_height_m: float = 0.0
+) -> PairedScan:
+    """Augment a scan; its images are resized to config.image_size. sensor_height_m: as in move_cloud()."""
     if config.shuffle_images:
         scan = shuffle_images(scan, rng)
-    scan = move_cloud(scan, config, rng)
+    scan = move_cloud(scan, config, rng, sensor_height_m)
     if config.drop_cuboid:
         scan = drop_cuboid(scan, config, rng)
     scan = resized_crop(scan, config, rng) if config.crop else plain_resize(scan, config)
@@ -90,14 +92,19 @@ def shuffle_points(scan: PairedScan, rng: np.random.Generator) -> PairedScan:
     )
 
 
-def move_cloud(scan: PairedScan, config: PairAugmentConfig, rng: np.random.Generator) -> PairedScan:
-    """Rotate about z, then mirror x, y, both or neither, then scale."""
+def move_cloud(
+    scan: PairedScan, config: PairAugmentConfig, rng: np.random.Generator, sensor_height_m: float = 0.0
+) -> PairedScan:
+    """Rotate about z, then mirror x, y, both or neither, then scale about the sensor, at this height above the origin."""
     angle = rng.uniform(0.0, 2.0 * np.pi) if config.turn else 0.0
     flip_x, flip_y = _flips(config, rng)
     factor = rng.uniform(*config.scale) if config.scale != (1.0, 1.0) else 1.0
     cosine, sine = np.cos(angle), np.sin(angle)
     linear = np.array([[flip_x * cosine, -flip_x * sine, 0], [flip_y * sine, flip_y * cosine, 0], [0, 0, 1]])
-    return replace(scan, xyz_m=scan.xyz_m @ (factor * linear).T.astype(np.float32))
+    xyz_m = scan.xyz_m @ (factor * linear).T.astype(np.float32)
+    if sensor_height_m:
+        xyz_m[:, 2] += np.float32((1.0 - factor) * sensor_height_m)
+    return replace(scan, xyz_m=xyz_m)
 
 
 def drop_cuboid(scan: PairedScan, config: PairAugmentConfig, rng: np.random.Generator) -> PairedScan:

@@ -57,6 +57,17 @@ class PretrainBatch:
         labelled = int((self.pair_class != IGNORE_ID).sum())
         return {"rows": self.inputs.row_count, "pairs": len(self.pair_row), "labelled_pairs": labelled}
 
+    def of_scans(self, chosen: Tensor) -> "PretrainBatch":
+        """Only the pairs and clusters of some samples; chosen: (B,) bool. A sample may be several scans in a row."""
+        scans = len(self.inputs.points_per_scan)
+        chosen = chosen.repeat_interleave(scans // len(chosen)).to(self.pair_row.device)
+        kept = chosen[self.inputs.scans_of_rows()[self.pair_row]]
+        of_pairs = ("pair_row", "pair_image", "pair_uv", "pair_class", "pair_true_class", "pair_distance_m")
+        segment = self.point_segment
+        if segment is not None:
+            segment = torch.where(chosen[self.inputs.scan_of_point()], segment, -1)
+        return replace(self, **{name: getattr(self, name)[kept] for name in of_pairs}, point_segment=segment)
+
     def to(self, device: torch.device | str) -> "PretrainBatch":
         """The batch on another device."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -42,15 +42,29 @@ class TwoViewBatch:
         """Size of the batch, for the log."""
         return {"rows": self.inputs.row_count + self.other.row_count, "matches": len(self.match)}
 
+    def of_scans(self, chosen: Tensor) -> "TwoViewBatch":
+        """Only the matches of some scans; chosen: (B,) bool."""
+        scan = self.inputs.scans_of_rows()[self.match[:, 0]]
+        return replace(self, match=self.match[chosen.to(scan.device)[scan]])
+
     def to(self, device: torch.device | str) -> "TwoViewBatch":
         """The batch on another device."""
         return replace(self, inputs=self.inputs.to(device), other=self.other.to(device), match=self.match.to(device))
 
 
-def cloud_view(xyz_m: np.ndarray, intensity: np.ndarray, rng: np.random.Generator) -> CloudView:
-    """A random crop without a random patch, mirrored, rotated about z and scaled. xyz_m: (N, 3); intensity: (N,)."""
+def cloud_view(
+    xyz_m: np.ndarray, intensity: np.ndarray, rng: np.random.Generator, sensor_height_m: float = 0.0
+) -> CloudView:
+    """A random crop without a random patch, mirrored, rotated about z and scaled about the sensor, at this height.
+
+    xyz_m: (N, 3); intensity: (N,).
+    """
     kept = np.flatnonzero(_in_crop(xyz_m, rng) & ~_in_patch(xyz_m, rng))
-    return CloudView(np.float32(rng.uniform(*_SCALE)) * _turned(xyz_m[kept], rng), intensity[kept], kept)
+    factor = np.float32(rng.uniform(*_SCALE))
+    xyz_m = factor * _turned(xyz_m[kept], rng)
+    if sensor_height_m:
+        xyz_m[:, 2] += (1 - factor) * np.float32(sensor_height_m)
+    return CloudView(xyz_m, intensity[kept], kept)
 
 
 def overlapping_views(

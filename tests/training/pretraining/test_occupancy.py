@@ -10,15 +10,17 @@ from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig
 from offline_training.losses.occupancy import occupancy_cross_entropy
 from offline_training.networks.base.occupancy_queries import OccupancyQueries
 from offline_training.pretraining import pretrain as pretrain_module
+from offline_training.pretraining.base import cloud_views
 from offline_training.pretraining.base.config import OccupancyConfig
 from offline_training.pretraining.base.objective import PointFeatures
 from offline_training.pretraining.base.occupancy import OccupancyTask, QueryPreparer
 from offline_training.pretraining.known_methods import METHODS
 from offline_training.pretraining.pretrain import pretrain
+from offline_training.pretraining.views import pair_augment
 from offline_training.runs.backbones import build_backbone, preparer_of
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.start_weights import begin_with
-from tests.training.pretraining.pretrain_scenes import Rooms, config, of_store
+from tests.training.pretraining.pretrain_scenes import ListedRooms, Rooms, config, of_store
 from tests.training.training_log import lines
 
 SMALL = {"queries": 256}
@@ -105,6 +107,18 @@ def test_beams_begin_at_the_height_of_the_sensor(tmp_path):
     assert len(place_m) > 100
     for one_m, is_there in zip(place_m, queries.is_occupied.tolist(), strict=True):
         assert _told_by_a_beam(one_m - sensor_m, xyz_m - sensor_m, is_there)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_scales_clouds_about_a_sensor_above_their_origin(tmp_path, labels, method, monkeypatch):
+    heights = []
+    for module, name in ((pair_augment, "move_cloud"), (cloud_views, "cloud_view")):
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *args, real=real: heights.append(args[3]) or real(*args))
+    asked = config(tmp_path, method=method, occupancy={"sensor_height_m": 1.5}, **of_store(method, labels))
+    views = METHODS[method].views(asked, METHODS[method].reads(asked))
+    views(ListedRooms(), 0, np.random.default_rng(0))
+    assert set(heights) == {1.5}
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,8 +1,11 @@
 """Labels of a pre-training: read from the store, partly or wholly missing, or asked for by the command that makes them."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from lidar_vl_core.foundation.errors import BadConfig, BadRequest
+from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadRequest
 from offline_training.cli.main import main
 from offline_training.pretraining import pretrain as pretrain_module
 from offline_training.pretraining.pretrain import pretrain
@@ -31,12 +34,38 @@ def test_labels_that_are_all_missing_leave_the_point_pixel_loss(tmp_path, monkey
     assert all(line["point_pixel"] > 0 for line in lines(tmp_path))
 
 
-@pytest.mark.parametrize("points", [700, 0])
-def test_pictures_without_pairs_and_batches_without_any_train_on(tmp_path, monkeypatch, points):
-    monkeypatch.setattr(pretrain_module, "open_source", lambda *_: Rooms(2, blind=True, points=points))
-    pretrain(config(tmp_path, max_steps=2))
+def test_pictures_without_pairs_and_batches_without_any_train_on(tmp_path, monkeypatch):
+    class OneFull(Rooms):
+        def __getitem__(self, index):
+            self.points = 700 if index == 0 else 0
+            return super().__getitem__(index)
+
+    monkeypatch.setattr(pretrain_module, "open_source", lambda *_: OneFull(2, blind=True))
+    pretrain(config(tmp_path, max_steps=2, batch_size=1))
     assert [line["bad_steps"] for line in lines(tmp_path)] == [0, 0]
-    assert (lines(tmp_path)[0]["pairs"] == 0) == (points == 0)
+    assert sorted(line["pairs"] > 0 for line in lines(tmp_path)) == [False, True]
+
+
+@pytest.mark.parametrize("method", ["olivine", "pointcontrast"])
+def test_clouds_that_all_lie_outside_the_grid_or_are_empty_are_refused_with_its_range(tmp_path, monkeypatch, method):
+    told = r"pandaset unused: expected points within point_cloud_range .*, found none in 4 of 4 scans, room0 first"
+    far = {"point_cloud_range": [100.0, 100.0, -8.0, 132.0, 132.0, 8.0]}
+    for points, changes in ((700, far), (0, {})):
+        monkeypatch.setattr(pretrain_module, "open_source", lambda *_, points=points: Rooms(points=points))
+        with pytest.raises(BadDataset, match=told):
+            pretrain(config(tmp_path / "run", method=method, **changes))
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_images_that_show_no_point_are_refused_where_a_method_learns_from_them(tmp_path, monkeypatch):
+    class Below(Rooms):
+        def __getitem__(self, index):
+            sample = super().__getitem__(index)
+            return replace(sample, cloud=replace(sample.cloud, xyz_m=sample.cloud.xyz_m * np.float32([0, 0, 1])))
+
+    monkeypatch.setattr(pretrain_module, "open_source", lambda *_: Below())
+    with pytest.raises(BadDataset, match=r"pandaset unused: expected points that images show, .* found none in 4 of 4"):
+        pretrain(config(tmp_path))
 
 
 @pytest.mark.parametrize("method", ["olivine", "slidr"])

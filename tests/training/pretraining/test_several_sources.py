@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,9 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadDataset
 from offline_training.datasets.batches.share_order import ShareOrder
 from offline_training.pretraining import pretrain as pretrain_module
+from offline_training.pretraining import run as run_module
 from offline_training.pretraining.known_methods import METHODS
+from offline_training.pretraining.losses_of_sources import losses_of_sources
 from offline_training.pretraining.pretrain import pretrain
 from offline_training.pretraining.scans import places
 from offline_training.pretraining.several_sources import intensity_factors, require_pictures, scaled
@@ -140,6 +143,7 @@ def test_a_run_on_two_sensors_counts_their_scans_and_goes_on_to_the_same_losses(
     use(monkeypatch, Rooms(), OtherRooms())
     changes = {"method": method, "train": TWO, "order": "weights", "batch_size": 4, "final_rate": 1.0}
     whole = pretrain(config(tmp_path / "whole", max_steps=4, **changes))
+    assert [("loss_0_pandaset" in line) for line in lines(tmp_path / "whole")] == [True, False, False, False]
     for line in lines(tmp_path / "whole"):
         assert (line["scans_0_pandaset"], line["scans_1_pandaset"]) == (3.0, 1.0)
     pretrain(config(tmp_path / "parts", max_steps=2, **changes))
@@ -155,10 +159,56 @@ def test_a_run_on_two_sensors_counts_their_scans_and_goes_on_to_the_same_losses(
 def test_every_method_learns_from_two_data_sets_with_intensities_made_even(tmp_path, monkeypatch, labels, method):
     use(monkeypatch, Rooms(), Darker(points=300))  # the same pictures, of which the store has labels
     changes = {"train": TWO, "order": "weights", "intensity_scales": "even", "batch_size": 4, "max_steps": 1}
-    pretrain(config(tmp_path, method=method, **changes, **of_store(method, labels)))
-    (line,) = lines(tmp_path)
-    assert np.isfinite(line["loss"])
+    pretrain(config(tmp_path / "run", method=method, **changes, **of_store(method, labels)))
+    (line,) = lines(tmp_path / "run")
     assert (line["scans_0_pandaset"], line["scans_1_pandaset"]) == (3.0, 1.0)
+    assert np.isfinite([line["loss"], line["loss_0_pandaset"], line["loss_1_pandaset"]]).all()
+    if method != "depthcontrast":  # whose queue of negatives is still empty
+        assert line["loss_0_pandaset"] != line["loss_1_pandaset"]
+    monkeypatch.setattr(run_module, "losses_of_sources", lambda *_: {})  # measuring them changes nothing
+    pretrain(config(tmp_path / "without", method=method, **changes, **of_store(method, labels)))
+    (without,) = lines(tmp_path / "without")
+    assert (without["loss"], without["gradient_norm"]) == (line["loss"], line["gradient_norm"])
+    tensors = [load_checkpoint(tmp_path / name / "checkpoints").tensors for name in ("run", "without")]
+    assert all(torch.equal(tensor, tensors[1][name]) for name, tensor in tensors[0].items())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_loss_on_all_scans_is_the_loss_itself_and_state_stays(tmp_path, monkeypatch, labels, method):
+    use(monkeypatch, Rooms(), Rooms(2, points=300))
+
+    def measured(objective, features, teacher_map, batch, step, scans_of):
+        before = {name: tensor.clone() for name, tensor in objective.state_dict().items()}
+        found = losses_of_sources(objective, features, teacher_map, batch, step, {"all": np.ones(4, bool)})["loss_all"]
+        assert all(torch.equal(tensor, before[name]) for name, tensor in objective.state_dict().items())
+        expected = objective(features, teacher_map, batch, step, torch.Generator().manual_seed(step))["loss"]
+        objective.load_state_dict(before)
+        assert found == pytest.approx(float(expected.detach()), rel=1e-6)
+        done.append(step)
+        return {}
+
+    done = []
+    monkeypatch.setattr(run_module, "losses_of_sources", measured)
+    changes = {"train": TWO, "order": "weights", "batch_size": 4, "max_steps": 1}
+    pretrain(config(tmp_path, method=method, **changes, **of_store(method, labels)))
+    assert done == [0]
+
+
+def test_losses_of_data_sets_are_means_over_their_own_pairs(tmp_path, monkeypatch):
+    use(monkeypatch, Rooms(), Rooms(2, points=300))
+
+    def measured(objective, features, teacher_map, batch, step, scans_of):
+        losses = losses_of_sources(objective, features, teacher_map, batch, step, scans_of)
+        pairs = [len(batch.of_scans(torch.from_numpy(chosen)).pair_row) for chosen in scans_of.values()]
+        assert sum(pairs) == len(batch.pair_row)
+        whole = objective(features, teacher_map, batch, step, torch.Generator())["loss"]
+        parts = losses["loss_0_pandaset"] * pairs[0] + losses["loss_1_pandaset"] * pairs[1]
+        assert parts == pytest.approx(float(whole.detach()) * sum(pairs), rel=1e-5)
+        return losses
+
+    monkeypatch.setattr(run_module, "losses_of_sources", measured)
+    pretrain(config(tmp_path, method="cleverdistiller", train=TWO, order="weights", batch_size=4, max_steps=1))
+    assert "loss_1_pandaset" in lines(tmp_path)[0]
 
 
 @pytest.mark.skipif(find_spec("embreex") is None, reason="synthetic streets are made with the extra `synthetic`")

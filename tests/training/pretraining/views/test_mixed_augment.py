@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -18,6 +19,7 @@ from offline_training.pretraining.views.pair_augment import (
     shuffle_images,
     shuffle_points,
 )
+from offline_training.pretraining.views.two_views import cloud_view
 from tests.training.pretraining.views.coded_scans import coded_picture, coded_scan, require_true_pairs, scans
 
 
@@ -29,6 +31,21 @@ def test_every_pair_stays_true_through_all_changes(scan, seed, image_size, min_p
     assert [image.shape for image in after.images] == [(*image_size, 3)] * len(scan.images)
     sides = np.array([image.shape[:2] for image in scan.images])
     require_true_pairs(scan, after, float((sides / image_size).max()))
+
+
+@pytest.mark.parametrize("height_m", [0.0, 1.5])
+def test_clouds_are_scaled_about_the_sensor_which_stays_where_it_is(height_m):
+    scan, sensor_m = coded_scan(3, [(20, 30)], 30, 10), np.array([0.0, 0.0, height_m])
+    after = move_cloud(scan, PairAugmentConfig(scale=(1.2, 1.5)), np.random.default_rng(2), height_m)
+    factor = np.linalg.norm(after.xyz_m - sensor_m, axis=1) / np.linalg.norm(scan.xyz_m - sensor_m, axis=1)
+    assert 1.2 < factor[0] < 1.5
+    assert_allclose(factor, factor[0], rtol=1e-4)
+    view = cloud_view(scan.xyz_m, scan.intensity, np.random.default_rng(2), height_m)
+    kept_m = scan.xyz_m[view.point_index]
+    factor = np.linalg.norm(view.xyz_m - sensor_m, axis=1) / np.linalg.norm(kept_m - sensor_m, axis=1)
+    assert len(factor) > 5
+    assert factor[0] != pytest.approx(1.0, abs=1e-3)
+    assert_allclose(factor, factor[0], rtol=1e-4)
 
 
 @settings(max_examples=50)
