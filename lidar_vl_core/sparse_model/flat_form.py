@@ -77,22 +77,22 @@ class FlatGraphBuilder:
         product = self._node("Mul", [x, self._constant("factor", norm[0])])
         return self._node("Add", [product, self._constant("shift", norm[1])])
 
-    def spatial_mix(self, x: str, normed: str, plane: int, conv1: Weights, conv2: Weights) -> str:
-        """x and, of its norm, the means of the cells of a plane, convolved twice and read back.
+    def spatial_mix(self, x: str, normed: str, plane: int, conv1: Weights, conv2: Weights, gelu: bool = False) -> str:
+        """x and, of its norm, the means of the cells of a plane, convolved twice and read back; gelu: in place of ReLU.
 
         Raises BadRequest for a plane that the file lacks.
         """
         if f"cells{plane}" not in self._tables:
             raise BadRequest(f"plane: expected one of the grids of the file, found {plane}. Fix the layer.")
         grid = self._node("Transpose", [self._means(normed, plane)], perm=[0, 3, 1, 2])
-        grid = self._depthwise(self._node("Relu", [self._depthwise(grid, conv1)]), conv2)
+        grid = self._depthwise(self._activated(self._depthwise(grid, conv1), gelu), conv2)
         rows = self._node("Transpose", [grid], perm=[0, 2, 3, 1])
         rows = self._node("Reshape", [rows, self._numbers("shape", [-1, len(conv2[1])])])
         return self._node("Add", [x, self._node("Gather", [rows, f"cell_of_row{plane}"], axis=0)])
 
-    def channel_mix(self, x: str, normed: str, linear1: Weights, linear2: Weights) -> str:
-        """x and two linear layers of its norm, or of x itself where they hold the norm."""
-        hidden = self._node("Relu", [self._linear(normed, linear1)])
+    def channel_mix(self, x: str, normed: str, linear1: Weights, linear2: Weights, gelu: bool = False) -> str:
+        """x and two linear layers of its norm, or of x itself where they hold the norm; gelu: in place of ReLU."""
+        hidden = self._activated(self._linear(normed, linear1), gelu)
         return self._node("Add", [x, self._linear(hidden, linear2)])
 
     def finish(self, x: str, head: Weights) -> "onnx.ModelProto":
@@ -123,6 +123,14 @@ class FlatGraphBuilder:
             gathered = self._node("Gather", [levels[-1], f"lines{plane}_{level}"], axis=0)
             levels.append(self._node("ReduceSum", [gathered, self._numbers("axis", [1])], keepdims=0))
         return self._node("Gather", [self._node("Concat", levels, axis=0), f"cells{plane}"], axis=0)
+
+    def _activated(self, x: str, gelu: bool) -> str:
+        """ReLU, or GELU = x (1 + erf(x / sqrt 2)) / 2, which is no operator of its own in this opset."""
+        if not gelu:
+            return self._node("Relu", [x])
+        half, one, root = (self._constant("number", np.array(value, np.float32)) for value in (0.5, 1.0, 0.5**0.5))
+        erf = self._node("Erf", [self._node("Mul", [x, root])])
+        return self._node("Mul", [self._node("Mul", [x, half]), self._node("Add", [erf, one])])
 
     def _linear(self, x: str, weights: Weights) -> str:
         product = self._node("MatMul", [x, self._constant("weight", weights[0])])

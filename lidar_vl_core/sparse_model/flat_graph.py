@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import onnx
 
 _OPS = {
-    "Add", "Concat", "Conv", "Gather", "Identity", "MatMul", "Mul", "Pad", "ReduceMax", "ReduceSum", "Relu", "Reshape",
-    "Sub", "Transpose", "Unsqueeze",
+    "Add", "Concat", "Conv", "Erf", "Gather", "Identity", "LayerNormalization", "MatMul", "Mul", "Pad", "ReduceMax",
+    "ReduceSum", "Relu", "Reshape", "Sub", "Transpose", "Unsqueeze",
 }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ _BACKBONES = (
     "st_slidr",
     "voxelnet",
     "scalr",
+    "scalr_plus",
     "waffleiron_nuscenes",
     "waffleiron_kitti",
 )  # kinds of import-checkpoint
@@ -57,7 +58,7 @@ def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 def _add_import_checkpoint(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser(
         "import-checkpoint",
-        help="a 3D network of SLidR, OLIVINE, Seal, ST-SLidR, ScaLR, WaffleIron or OpenScene, or a detector of OpenPCDet, as a checkpoint",
+        help="a 3D network of SLidR, OLIVINE, Seal, ST-SLidR, ScaLR, ScaLR+, WaffleIron or OpenScene, or a detector of OpenPCDet, as a checkpoint",
     )
     command.add_argument(
         "file", type=Path, metavar="FILE", help=".pt, .pth, .ckpt or .safetensors; its code is never run"

@@ -46,15 +46,15 @@ def _spatial_mix(graph: FlatGraphBuilder, x: str, mix: SpatialMix, plane: int) -
     conv2 = as_array(mix.conv2.weight) * scale[:, None, None, None], _bias(mix.conv2) * scale
     norm = mix.norm
     normed = _layer_norm(graph, x, norm) if isinstance(norm, nn.LayerNorm) else graph.scaled(x, _norm(norm))
-    return graph.spatial_mix(x, normed, plane, conv1, conv2)
+    return graph.spatial_mix(x, normed, plane, conv1, conv2, mix.gelu)
 
 
 def _channel_mix(graph: FlatGraphBuilder, x: str, mix: ChannelMix) -> str:
     scale = as_array(mix.scale)
     linear2 = _after(_linear(mix.linear2), (scale, np.zeros_like(scale)))
     if isinstance(mix.norm, nn.LayerNorm):
-        return graph.channel_mix(x, _layer_norm(graph, x, mix.norm), _linear(mix.linear1), linear2)
-    return graph.channel_mix(x, x, _before(_norm(mix.norm), _linear(mix.linear1)), linear2)
+        return graph.channel_mix(x, _layer_norm(graph, x, mix.norm), _linear(mix.linear1), linear2, mix.gelu)
+    return graph.channel_mix(x, x, _before(_norm(mix.norm), _linear(mix.linear1)), linear2, mix.gelu)
 
 
 def _layer_norm(graph: FlatGraphBuilder, x: str, norm: nn.LayerNorm) -> str:

@@ -52,22 +52,28 @@ KITTI = Intensity(1.0, 0.0)
 SCALR_NUSCENES = Intensity(255.0 / 22.04632, -18.742355 / 22.04632)
 
 
-def network_name(tensors: Mapping[str, Tensor]) -> str:
+def network_name(tensors: Mapping[str, Tensor], gelu: bool) -> str:
     """Which of SHAPES the tensors are of, by layers, channels and norms. Raises BadCheckpoint with the sizes found.
 
-    Their shapes are compared.
+    Their shapes are compared; gelu: what shapes do not tell.
     """
     layers = len({name.split(".")[2] for name in tensors if name.startswith("waffleiron.channel_mix.")})
     channels = tensors[ANCHOR].shape[0] if tensors[ANCHOR].ndim else 0
     layer_norm = "waffleiron.channel_mix.0.norm.running_mean" not in tensors
     for name, shape in SHAPES.items():
-        if (shape.layers, shape.channels, shape.layer_norm) == (layers, channels, layer_norm):
+        if (shape.layers, shape.channels, shape.layer_norm, shape.gelu) == (layers, channels, layer_norm, gelu):
             return name
     kind = "layer norm" if layer_norm else "batch norm"
+    named = ", ".join(name for name, shape in SHAPES.items() if shape.gelu == gelu)
     raise BadCheckpoint(
-        f"expected a network of {', '.join(SHAPES)}, found {layers} layers of {channels} channels with {kind}. "
+        f"expected a network of {named}, found {layers} layers of {channels} channels with {kind}. "
         "Choose another file, or add its size to waffleiron_shapes.py."
     )
+
+
+def has_deep_head(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether the head of pre-training has two layers: ScaLR+'s, ScaLR's has one; a head of classes has a norm and one."""
+    return f"{_HEAD}2.weight" in tensors
 
 
 def translate_waffleiron(

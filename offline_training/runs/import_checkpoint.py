@@ -1,4 +1,4 @@
-"""Checkpoints of SLidR, OLIVINE, Seal, ST-SLidR, ScaLR, WaffleIron and OpenPCDet as ours: same numbers, our names. Reads and writes files."""
+"""Checkpoints of SLidR, OLIVINE, Seal, ST-SLidR, ScaLR, ScaLR+, WaffleIron and OpenPCDet as ours: same numbers, our names. Reads and writes files."""
 
 import math
 from collections import Counter
@@ -26,6 +26,7 @@ from offline_training.networks.foreign_waffleiron import (
     NUSCENES,
     SCALR_NUSCENES,
     Intensity,
+    has_deep_head,
     network_name,
     translate_waffleiron,
 )
@@ -42,7 +43,9 @@ _WAFFLEIRONS: Mapping[str, tuple[tuple[float, ...], float, Intensity]] = {  # ra
     "waffleiron_nuscenes": ((-50.0, -50.0, -5.0, 50.0, 50.0, 5.0), 0.6, NUSCENES),
     "waffleiron_kitti": ((-50.0, -50.0, -3.0, 50.0, 50.0, 2.0), 0.4, KITTI),
     "scalr": ((-64.0, -64.0, -8.0, 64.0, 64.0, 8.0), 0.5, SCALR_NUSCENES),
+    "scalr_plus": ((-64.0, -64.0, -8.0, 64.0, 64.0, 8.0), 0.5, SCALR_NUSCENES),
 }
+_GELU = "scalr_plus"  # the kind with another activation
 _ANCHORS = {VOXELNET: SPCONV_ANCHOR, **dict.fromkeys(_WAFFLEIRONS, WAFFLEIRON_ANCHOR)}
 _ALIGNMENT = 2 ** (LEVELS - 1)  # voxels: coarse ones come by halving, there from 0, here from the range's minimum
 _REACH_M, _HEIGHT_M = 204.8, 51.2  # beyond every return: the foreign grids end nowhere
@@ -81,7 +84,7 @@ class ImportedCheckpoint:
 def import_checkpoint(path: Path, kind: str, out: Path) -> ImportedCheckpoint:
     """Write the 3D network of a foreign checkpoint, and its heads of pre-training, as a checkpoint of ours in `out`.
 
-    kind: waffleiron_nuscenes, waffleiron_kitti and scalr are WaffleIrons by their authors; voxelnet is a VoxelNet of spconv, by SLidR, OLIVINE or OpenPCDet; slidr, olivine, seal and st_slidr are SR-UNets
+    kind: waffleiron_nuscenes, waffleiron_kitti, scalr and scalr_plus are WaffleIrons by their authors; voxelnet is a VoxelNet of spconv, by SLidR, OLIVINE or OpenPCDet; slidr, olivine, seal and st_slidr are SR-UNets
     of MinkowskiEngine. Code in a file is never run. Raises BadCheckpoint with what is missing, unexpected or misshapen.
     """
     content = read_weight_content(path)
@@ -142,12 +145,17 @@ def _waffleiron(
 ) -> tuple[BackboneConfig, dict[str, Tensor], dict[str, Tensor], list[str]]:
     range_m, cell_m, intensity = _WAFFLEIRONS[kind]
     voxels: dict[str, Any] = {"voxel_size": (_PUBLISHED_VOXEL_M,) * 3, "point_cloud_range": range_m}
-    config = BackboneConfig(network=network_name(own), waffle_cell_m=cell_m, **voxels)
-    notes = [f"the file does not state its grids: using the published ones, cells of {cell_m} m in {list(range_m)}"]
-    if kind == "scalr":
-        notes.append(
-            "intensities are normalised as ScaLR does those of nuScenes; it does each data set's by its own mean"
+    if has_deep_head(own) and kind != _GELU:
+        raise BadCheckpoint(
+            "expected a head of one layer, found one of two, as ScaLR+ has, whose network computes with GELU. Use --kind scalr_plus."
         )
+    config = BackboneConfig(network=network_name(own, kind == _GELU), waffle_cell_m=cell_m, **voxels)
+    notes = [f"the file does not state its grids: using the published ones, cells of {cell_m} m in {list(range_m)}"]
+    if kind in ("scalr", _GELU):
+        notes += [
+            "intensities are normalised as ScaLR does those of nuScenes; it does each data set's by its own mean",
+            f"the file does not state its activation: using {'GELU, as ScaLR+' if kind == _GELU else 'ReLU, as ScaLR; ScaLR+ is --kind scalr_plus'}",
+        ]
     return config, translate_waffleiron(own, build_backbone(config, None), intensity), {}, notes
 
 

@@ -74,7 +74,7 @@ def test_a_network_for_points_is_taken():
     assert layers_of(voxelnet_onnx(VoxelNet(16).eval(), "points")) > 100
 
 
-@pytest.mark.parametrize("name", ["waffleiron_48_384", "waffleiron_48_768"])  # batch norms, and ScaLR's layer norms
+@pytest.mark.parametrize("name", ["waffleiron_48_384", "waffleiron_48_768", "waffleiron_48_768_gelu"])
 def test_waffleiron_of_the_published_depth_is_taken(name):
     torch.manual_seed(0)
     network = WaffleIron(replace(WAFFLEIRON_SHAPES[name], channels=8), 16).eval()

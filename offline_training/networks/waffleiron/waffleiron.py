@@ -26,7 +26,7 @@ class WaffleIron(PointBackbone):
         super().__init__()
         self.shape = shape
         self.embedding = Embedding(len(FEATURES), shape.channels)
-        self.layers = nn.ModuleList(WaffleLayer(shape.channels, shape.layer_norm) for _ in range(shape.layers))
+        self.layers = nn.ModuleList(WaffleLayer(shape) for _ in range(shape.layers))
         self.feature_channels = shape.channels
         self.head = None if out_channels is None else nn.Linear(shape.channels, out_channels)
 
@@ -83,8 +83,9 @@ class FlatGrid:
 class SpatialMix(nn.Module):
     """Norm, points to a flat grid, two depthwise 3x3 convolutions, grid to points, LayerScale."""
 
-    def __init__(self, channels: int, layer_norm: bool = False) -> None:
+    def __init__(self, channels: int, layer_norm: bool = False, gelu: bool = False) -> None:
         super().__init__()
+        self.gelu = gelu
         self.norm = _norm(channels, layer_norm)
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
@@ -92,15 +93,16 @@ class SpatialMix(nn.Module):
 
     def forward(self, x: Tensor, grid: FlatGrid) -> Tensor:
         """The branch alone: (R, C) to (R, C)."""
-        mixed = self.conv2(torch.relu(self.conv1(grid.mean(self.norm(x)))))
+        mixed = self.conv2(_activated(self.conv1(grid.mean(self.norm(x))), self.gelu))
         return grid.read(mixed) * self.scale
 
 
 class ChannelMix(nn.Module):
     """Norm, two linear layers of the same width, LayerScale."""
 
-    def __init__(self, channels: int, layer_norm: bool = False) -> None:
+    def __init__(self, channels: int, layer_norm: bool = False, gelu: bool = False) -> None:
         super().__init__()
+        self.gelu = gelu
         self.norm = _norm(channels, layer_norm)
         self.linear1 = nn.Linear(channels, channels)
         self.linear2 = nn.Linear(channels, channels)
@@ -108,16 +110,16 @@ class ChannelMix(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The branch alone: (R, C) to (R, C)."""
-        return self.linear2(torch.relu(self.linear1(self.norm(x)))) * self.scale
+        return self.linear2(_activated(self.linear1(self.norm(x)), self.gelu)) * self.scale
 
 
 class WaffleLayer(nn.Module):
     """Both mixes, each beside a shortcut."""
 
-    def __init__(self, channels: int, layer_norm: bool) -> None:
+    def __init__(self, shape: WaffleIronShape) -> None:
         super().__init__()
-        self.spatial = SpatialMix(channels, layer_norm)
-        self.channel = ChannelMix(channels, layer_norm)
+        self.spatial = SpatialMix(shape.channels, shape.layer_norm, shape.gelu)
+        self.channel = ChannelMix(shape.channels, shape.layer_norm, shape.gelu)
 
     def forward(self, x: Tensor, grid: FlatGrid, paths: Tensor, scan_of_row: Tensor) -> Tensor:
         """x: (R, C); paths: (2, B) factors of the branches of each scan. Returns (R, C)."""
@@ -152,3 +154,7 @@ class Embedding(nn.Module):
 
 def _norm(channels: int, layer_norm: bool) -> VoxelNorm | nn.LayerNorm:
     return nn.LayerNorm(channels) if layer_norm else VoxelNorm(channels)
+
+
+def _activated(x: Tensor, gelu: bool) -> Tensor:
+    return nn.functional.gelu(x) if gelu else torch.relu(x)

@@ -12,6 +12,7 @@ from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.sparse_model.flat_form import file_inputs
+from lidar_vl_core.sparse_model.flat_graph import read_flat_graph
 from lidar_vl_core.tasks.point_network import open_point_network
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.voxels.cell_sums import cell_sums
@@ -82,16 +83,20 @@ def test_any_number_of_points_has_the_scores_of_pytorch(exported, count):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_layer_norms_stand_in_the_file_and_give_the_scores_of_pytorch():
+@pytest.mark.parametrize("gelu", [False, True])
+def test_layer_norms_and_gelu_stand_in_the_file_which_is_taken_and_give_the_scores_of_pytorch(gelu):
     torch.manual_seed(1)
-    network = WaffleIron(WaffleIronShape(4, 16, 0.0, layer_norm=True), 5).eval()
+    network = WaffleIron(WaffleIronShape(4, 16, 0.0, layer_norm=True, gelu=gelu), 5).eval()
     for name, tensor in network.state_dict().items():
         if name.endswith(("norm.weight", "norm.bias", "scale")):
             tensor.uniform_(0.2, 1.2)
     grids, seen = flat_grids_of(RUN), cloud(600)
     rows = grids.rows(seen.measured_xyz_m(), seen.intensity)
     sums = [cell_sums(cell, shape) for cell, shape in zip(rows.cells, grids.shapes, strict=True)]
-    session = open_onnxruntime(waffleiron_onnx(network, grids.shapes, "trial").SerializeToString(), 1)
+    model = waffleiron_onnx(network, grids.shapes, "trial")
+    assert read_flat_graph(model).out_channels == 5  # as a package is opened
+    assert ("Erf" in {node.op_type for node in model.graph.node}) == gelu
+    session = open_onnxruntime(model.SerializeToString(), 1)
     with torch.no_grad():
         inputs = preparer_of(RUN)([(seen.measured_xyz_m(), seen.intensity)])
         expected = network.head(network.point_features(inputs)).numpy()

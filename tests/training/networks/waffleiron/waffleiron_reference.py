@@ -38,9 +38,13 @@ def random_state(layers: int, channels: int, layer_norm: bool, seed: int) -> dic
 
 
 def point_features(
-    state: dict[str, Tensor], features: Tensor, neighbours: Tensor, cells: Tensor, shapes: tuple[tuple[int, int], ...]
-) -> Tensor:
+    state: dict[str, Tensor], features: Tensor, neighbours: Tensor, cells: Tensor, shapes: tuple[tuple[int, int], ...],
+    gelu: bool = False,
+) -> Tensor:  # fmt: skip
     """(N, C) what the head reads of one scan. features: (N, 5), neighbours: (N, 16), cells: (3, N)."""
+
+    def active(x: Tensor) -> Tensor:
+        return x * 0.5 * (1 + torch.erf(x / 2**0.5)) if gelu else x.clamp_min(0)
 
     def norm(place: str, x: Tensor) -> Tensor:  # x: (1, C, ...)
         wide = (1, -1, *[1] * (x.ndim - 2))
@@ -72,10 +76,10 @@ def point_features(
             grid[:, place] = normed[:, cell == place].mean(dim=1)
         grid = grid.view(1, -1, height, width)
         for place in (f"{spatial}.ffn.0", f"{spatial}.ffn.2"):
-            grid = grid if place.endswith("0") else torch.relu(grid)
+            grid = grid if place.endswith("0") else active(grid)
             weight, bias = state[f"{place}.weight"], state[f"{place}.bias"]
             grid = nn.functional.conv2d(grid, weight, bias, padding=1, groups=len(weight))
         x = x + (grid.flatten(2) * state[f"{spatial}.scale.weight"].view(1, -1, 1))[:, :, cell]
-        hidden = pointwise(f"{channel}.mlp.2", torch.relu(pointwise(f"{channel}.mlp.0", norm(f"{channel}.norm", x))))
+        hidden = pointwise(f"{channel}.mlp.2", active(pointwise(f"{channel}.mlp.0", norm(f"{channel}.norm", x))))
         x = x + hidden * state[f"{channel}.scale.weight"].view(1, -1, 1)
     return x[0].t()
