@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.known_tables import class_table
-from lidar_vl_core.foundation.errors import BadConfig, BadDataset
+from lidar_vl_core.foundation.errors import BadBag, BadConfig, BadDataset, BadImage, LidarVlError
 from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.datasets.base.source_config import SourceConfig
@@ -21,6 +21,7 @@ from offline_training.weak_labels.pictures.weak_labeler import LabelReader, Weak
 from offline_training.weak_labels.store.label_store import LabelStore
 from offline_training.weak_labels.superpixels import SamSuperpixels, SlicSuperpixels, Superpixels
 
+_OF_ONE_SAMPLE = (BadBag, BadDataset, BadImage)  # raised by a single damaged sample
 _LOOKED_AT = 8  # samples, evenly over all
 
 
@@ -66,7 +67,7 @@ def require_images(sources: Sequence[SourceConfig], datasets: Sequence[SampleSou
     """Raise BadDataset for a data set none of whose samples that are looked at has an image: nothing could be labelled."""
     for source, dataset in zip(sources, datasets, strict=True):
         places = sorted({len(dataset) * k // _LOOKED_AT for k in range(_LOOKED_AT)})
-        if not any(views_at(dataset, place) for place in places):
+        if not any(views_or_error(dataset, place) for place in places):
             raise BadDataset(
                 f"{source.title}: expected images with the scans, found none in {len(places)} of {len(dataset)} scans. Name a data "
                 f"set with images; `lidar-vl-train check-data {source.kind} {source.folder}` tells what is there."
@@ -78,9 +79,17 @@ def views_at(dataset: SampleSource, index: int) -> tuple[CameraView, ...]:
     return dataset.views(index) if isinstance(dataset, _HasViews) else dataset[index].views
 
 
-def all_views(datasets: Sequence[SampleSource]) -> Iterator[CameraView]:
-    """Iterate over every view of every sample in order."""
-    return (view for dataset in datasets for index in range(len(dataset)) for view in views_at(dataset, index))
+def views_or_error(dataset: SampleSource, index: int) -> tuple[CameraView | LidarVlError, ...]:
+    """As views_at(); of a sample whose views cannot be read, such as one with a damaged image header, the error."""
+    try:
+        return views_at(dataset, index)
+    except _OF_ONE_SAMPLE as error:
+        return (error,)
+
+
+def all_views(datasets: Sequence[SampleSource]) -> Iterator[CameraView | LidarVlError]:
+    """Iterate over every view of every sample in order, or the error of a sample."""
+    return (view for dataset in datasets for index in range(len(dataset)) for view in views_or_error(dataset, index))
 
 
 @runtime_checkable

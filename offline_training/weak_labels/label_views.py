@@ -11,7 +11,7 @@ from threading import Lock
 import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.foundation.errors import BadBag, BadDataset, BadImage, BadLabels
+from lidar_vl_core.foundation.errors import BadBag, BadDataset, BadImage, BadLabels, LidarVlError
 from offline_training.weak_labels.pictures.weak_labeler import LabelReader, WeakLabeler, WeakLabels
 from offline_training.weak_labels.read_ahead import read_ahead
 from offline_training.weak_labels.store.label_store import LabelStore
@@ -55,7 +55,7 @@ class LabelledPicture:
 
 
 def label_views(
-    views: Iterable[CameraView],
+    views: Iterable[CameraView | LidarVlError],
     labeler: WeakLabeler | LabelReader | None,
     store: LabelStore,
     superpixels: Superpixels | None = None,
@@ -65,7 +65,7 @@ def label_views(
 ) -> LabelReport:
     """Make what the store lacks: labels, superpixels or both.
 
-    An unreadable image is listed in the report and the others continue; a store that cannot be written raises
+    An unreadable image, or an error in the place of a sample's views, is listed in the report and the others continue; a store that cannot be written raises
     BadRequest. on_progress is called once for each view, in this thread.
     """
     report = LabelReport()
@@ -77,7 +77,7 @@ def label_views(
 
 
 def labelled_pictures(
-    views: Iterable[CameraView],
+    views: Iterable[CameraView | LidarVlError],
     labeler: WeakLabeler | LabelReader | None,
     store: LabelStore,
     superpixels: Superpixels | None,
@@ -97,7 +97,7 @@ def labelled_pictures(
 
     with ThreadPoolExecutor(threads) as pool:
         for picture in read_ahead(pool, work.prepare, views, 2 * threads + batch_size):
-            if picture.needs_labels:
+            if isinstance(picture, _Picture) and picture.needs_labels:
                 waiting.append(picture)
             else:
                 yield picture.done()
@@ -141,6 +141,17 @@ class _Picture:
         return LabelledPicture(self.sha256, self.made, self.repeated, failure, pixels)
 
 
+@dataclass(frozen=True)
+class _UnreadSample:
+    """A sample whose views could not be read."""
+
+    failure: str
+
+    def done(self) -> LabelledPicture:
+        """The failure, as the outcome of one image."""
+        return LabelledPicture("", False, False, self.failure, np.zeros(256, np.int64))
+
+
 class _Work:
     """The processing of one image, in any thread."""
 
@@ -151,8 +162,10 @@ class _Work:
         self._met: set[str] = set()
         self._lock = Lock()
 
-    def prepare(self, view: CameraView) -> _Picture:
+    def prepare(self, view: CameraView | LidarVlError) -> "_Picture | _UnreadSample":
         """Do all but the labeler's part, which takes several images at once."""
+        if isinstance(view, LidarVlError):
+            return _UnreadSample(str(view))
         picture = _Picture(view)
         try:
             picture.sha256 = content_sha256(view)

@@ -15,7 +15,13 @@ import numpy as np
 from lidar_vl_core.foundation import errors
 from lidar_vl_core.foundation.errors import LidarVlError
 from offline_training.weak_labels.config import WeakLabelConfig
-from offline_training.weak_labels.job_parts import open_labeler, open_sources, open_store, open_superpixels, views_at
+from offline_training.weak_labels.job_parts import (
+    open_labeler,
+    open_sources,
+    open_store,
+    open_superpixels,
+    views_or_error,
+)
 from offline_training.weak_labels.label_views import LabelledPicture, LabelReport, labelled_pictures
 from offline_training.weak_labels.pictures.weak_labeler import LabelReader, WeakLabeler
 from offline_training.weak_labels.ray_job import attempts_folder, count_attempt, ray_rows
@@ -86,7 +92,7 @@ class _Worker:
     def _label(self, samples: list[tuple[int, int]]) -> list[LabelledPicture]:
         datasets, labeler, store, superpixels = self._opened
         attempts = count_attempt(Path(self._config.out), samples)
-        views = (view for source, sample in samples for view in views_at(datasets[source], sample))
+        views = (view for source, sample in samples for view in views_or_error(datasets[source], sample))
         threads = self._config.threads or self._config.ray_cpus_per_worker
         pictures = list(labelled_pictures(views, labeler, store, superpixels, self._config.batch_size, threads))
         attempts.unlink()

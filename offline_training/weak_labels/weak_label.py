@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
-from lidar_vl_core.foundation.errors import BadBag, BadDataset, BadImage, BadLabels
+from lidar_vl_core.foundation.errors import BadBag, BadDataset, BadImage, BadLabels, LidarVlError
 from lidar_vl_core.foundation.files import write_bytes, write_text
 from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.base.sample_source import SampleSource
@@ -23,7 +23,7 @@ from offline_training.weak_labels.job_parts import (
     open_store,
     open_superpixels,
     require_images,
-    views_at,
+    views_or_error,
 )
 from offline_training.weak_labels.label_views import LabelReport, label_views
 from offline_training.weak_labels.preview import contact_sheet, sheet_row
@@ -42,7 +42,7 @@ def weak_label(config: WeakLabelConfig) -> LabelReport:
 
     datasets = open_sources(config)
     require_images(config.source, datasets)
-    total = sum(len(dataset) * len(views_at(dataset, 0)) for dataset in datasets)
+    total = sum(len(dataset) * len(views_or_error(dataset, 0)) for dataset in datasets)
     with (
         tqdm(
             total=total, desc="weak labels", unit="image", disable=not (config.progress and sys.stderr.isatty())
@@ -55,9 +55,9 @@ def weak_label(config: WeakLabelConfig) -> LabelReport:
     if report.made or not (out / "preview.png").exists():
         _write_preview(config, datasets)
     if report.failed:
+        named = "; ".join(failure.rstrip(".") for failure in report.failed[:_NAMED_FAILURES])
         raise BadDataset(
-            f"{len(report.failed)} images failed, {report.made + report.present} have labels: "
-            f"{'; '.join(report.failed[:_NAMED_FAILURES])}. Repair these and run the command again: it resumes from here."
+            f"{len(report.failed)} images failed, {report.made + report.present} have labels: {named}. Repair these and run the command again: it resumes from here."
         )
     return report
 
@@ -115,10 +115,12 @@ def _write_preview(config: WeakLabelConfig, datasets: list[SampleSource]) -> Non
     samples = [(dataset, index) for dataset in datasets for index in range(len(dataset))]
     count = min(config.preview_pictures, len(samples))
     chosen = [samples[k * len(samples) // count] for k in range(count)]
-    views = [views[k % len(views)] for k, place in enumerate(chosen) if (views := views_at(*place))]
+    views = [views[k % len(views)] for k, place in enumerate(chosen) if (views := views_or_error(*place))]
     classes = None if config.labeler is None else load_ontology(config.ontology).class_table
     store, rows = LabelStore(Path(config.out)), []
     for view in views:
+        if isinstance(view, LidarVlError):
+            continue  # listed among the failed ones
         with suppress(BadBag, BadDataset, BadImage, BadLabels):  # such an image is listed among the failed ones
             rows.append(sheet_row(view, store, classes, config.superpixels != "none"))
     if rows:

@@ -1,6 +1,7 @@
 """The command weak-label, on recorded pictures of several data sets."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -182,6 +183,25 @@ def test_pictures_of_an_own_bag_are_labelled_by_camera_and_time(test_data, tmp_p
     store = LabelStore(tmp_path / "out")
     again = RosBag(bag, [1])[0].views  # read a second time from the bag
     assert all((store.read_class_id(view) == NUSCENES_16.id_of("car")).all() for view in again)
+
+
+def test_an_image_whose_header_cannot_be_read_is_named_after_the_others_are_done(real, tmp_path, capsys):
+    sequence = tmp_path / "kitti" / "sequences" / "00"
+    shutil.copytree(real.kitti / "sequences" / "00", sequence)
+    picture, scan = next(sequence.glob("image_2/*.png")), next(sequence.glob("velodyne/*.bin"))
+    for name in ("000001", "000002"):
+        (sequence / "velodyne" / f"{name}.bin").write_bytes(scan.read_bytes())
+    (sequence / "image_2" / "000001.png").write_bytes(b"no header")
+    with Image.open(picture) as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(sequence / "image_2" / "000002.png")
+    source = f"[{{kind: semantic_kitti, folder: {tmp_path / 'kitti'}, frames: ['000000', '000001', '000002']}}]"
+    (tmp_path / "c.yaml").write_text(f"out: {tmp_path / 'out'}\nsource: {source}\nsuperpixels: slic\n")
+    assert main(["weak-label", "--config", str(tmp_path / "c.yaml")]) == 2
+    told = capsys.readouterr().err
+    assert "1 images failed, 2 have labels: " in told
+    assert "000001.png, found: cannot identify image file" in told
+    assert "Unpack the data set again.. Repair these" not in told
+    assert "Repair these and run the command again" in told
 
 
 def test_a_data_set_without_images_is_refused_and_leaves_no_store(tmp_path, capsys):
