@@ -55,11 +55,13 @@ class PromptBook:
         """
         vocabulary = words if isinstance(words, Vocabulary) else vocabulary_of_prompts(words)
         with self._encoding:
-            if missing := self.to_embed(vocabulary):
+            known, missing = self._looked_up(vocabulary)
+            if missing:
                 self._encoder = self._encoder or self._open_encoder()
-                self.learn(missing, self._encoder.embed(missing))
-        with self._lock:
-            rows = np.stack([self._rows[same_words(prompt)] for prompt in vocabulary.prompts])
+                learned = self._encoder.embed(missing)
+                self.learn(missing, learned)
+                known |= _by_words(missing, learned)  # another thread's to_embed() may drop what was just learned
+        rows = np.stack([known[same_words(prompt)] for prompt in vocabulary.prompts])
         own = self.table
         return text_table(vocabulary, rows, own.logit_scale, own.text_space, own.unknown_threshold)
 
@@ -68,17 +70,7 @@ class PromptBook:
 
         Raises UnknownPrompt for words that it cannot read, and where there is none.
         """
-        with self._lock:
-            missing = self._missing(vocabulary)
-            # Only for new words: what was just learned is still to be asked for.
-            if missing and len(self._rows) > len(self.known_prompts) + _MOST_LEARNED:
-                self._rows = self._own_rows()  # what is asked for again is learned again
-                missing = self._missing(vocabulary)
-        if missing:
-            if not self.can_learn:
-                raise unknown_prompt(missing, self.known_prompts, _NO_ENCODER)
-            self._opened_tokenizer().require_known(in_templates(missing, self._package.language.templates))
-        return missing
+        return self._looked_up(vocabulary)[1]
 
     def make_ready(self) -> None:
         """Open the tokenizer, so that to_embed() is quick the first time, too."""
@@ -88,13 +80,29 @@ class PromptBook:
     def learn(self, prompts: Sequence[str], rows: np.ndarray) -> None:
         """Keep what the text encoder said of prompts: (P, C) float32 unit rows."""
         with self._lock:
-            self._rows |= {same_words(prompt): row for prompt, row in zip(prompts, rows, strict=True)}
+            self._rows |= _by_words(prompts, rows)
+
+    def _looked_up(self, vocabulary: Vocabulary) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+        """The known rows of a vocabulary by same_words(), and its other prompts. Raises as to_embed()."""
+        with self._lock:
+            missing = self._missing(vocabulary)
+            # Only for new words: what was just learned is still to be asked for.
+            if missing and len(self._rows) > len(self.known_prompts) + _MOST_LEARNED:
+                self._rows = self._own_rows()  # what is asked for again is learned again
+                missing = self._missing(vocabulary)
+            words = {same_words(prompt) for prompt in vocabulary.prompts}
+            known = {word: self._rows[word] for word in words & self._rows.keys()}
+        if missing:
+            if not self.can_learn:
+                raise unknown_prompt(missing, self.known_prompts, _NO_ENCODER)
+            self._opened_tokenizer().require_known(in_templates(missing, self._package.language.templates))
+        return known, missing
 
     def _missing(self, vocabulary: Vocabulary) -> tuple[str, ...]:
         return tuple(prompt for prompt in vocabulary.prompts if same_words(prompt) not in self._rows)
 
     def _own_rows(self) -> dict[str, np.ndarray]:
-        return {same_words(word): row for word, row in zip(self.table.prompts, self.table.embeddings, strict=True)}
+        return _by_words(self.table.prompts, self.table.embeddings)
 
     def _opened_tokenizer(self) -> TextTokenizer:
         if self._tokenizer is None:
@@ -107,3 +115,7 @@ class PromptBook:
 
         content = self._package.text_encoder_bytes() or b""  # with none, to_embed() has refused
         return TextEncoder(content, self._package.tokenizer_bytes(), self._package.language, self._threads)
+
+
+def _by_words(prompts: Sequence[str], rows: np.ndarray) -> dict[str, np.ndarray]:
+    return {same_words(prompt): row for prompt, row in zip(prompts, rows, strict=True)}

@@ -140,6 +140,20 @@ def test_words_that_were_embedded_elsewhere_are_not_embedded_again_however_many_
     assert book.to_embed(vocabulary_of_prompts(["dog", "red dog"])) == ("dog", "red dog")
 
 
+def test_words_that_another_thread_makes_the_book_forget_while_they_are_embedded_are_answered(package, monkeypatch):
+    monkeypatch.setattr(prompt_book, "_MOST_LEARNED", 2)
+    book, asked = PromptBook(package), ["red dog", "a red excavator", "red car", "car"]
+    expected = book.table_of(asked)
+    book, learn = PromptBook(package), PromptBook.learn
+
+    def learn_and_forget(self, prompts, rows):
+        learn(self, prompts, rows)
+        self.to_embed(vocabulary_of_prompts(["dog"]))
+
+    monkeypatch.setattr(PromptBook, "learn", learn_and_forget)
+    assert np.array_equal(book.table_of(asked).embeddings, expected.embeddings)
+
+
 def test_words_nobody_can_embed_leave_the_old_ones(package):
     segmenter = Segmenter(package, threads=1)
     segmenter.set_words(["car", "tree"])
