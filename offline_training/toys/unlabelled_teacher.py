@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from offline_training.losses.info_nce import mean_or_zero
 from offline_training.networks.image.espnet import ESPNet, normalise_for_espnet
 from offline_training.toys.toy_teacher_config import ToyTeacherConfig
 
@@ -50,7 +51,10 @@ def taught_by_views(config: ToyTeacherConfig, pictures: Tensor) -> ESPNet:
 
 
 def view_contrast(network: ESPNet, one: _View, other: _View, generator: torch.Generator) -> Tensor:
-    """InfoNCE of locations visible in both views, against locations in other images. Returns a scalar."""
+    """InfoNCE of locations visible in both views, against locations in other images.
+
+    Returns a scalar; 0 with a gradient path if the views share no location.
+    """
     places, is_seen = _common_places(one.grid, other.grid, generator)
     features = []
     for view, place in zip((one, other), places, strict=True):
@@ -61,7 +65,7 @@ def view_contrast(network: ESPNet, one: _View, other: _View, generator: torch.Ge
     logits = features[0] @ features[1].T / _TEMPERATURE
     own = torch.arange(len(logits))
     near = (picture[:, None] == picture[None]) & (own[:, None] != own[None])  # may show the same object
-    return F.cross_entropy(logits.masked_fill(near, float("-inf")), own)
+    return mean_or_zero(F.cross_entropy(logits.masked_fill(near, float("-inf")), own, reduction="none"))
 
 
 def _common_places(one: Tensor, other: Tensor, generator: torch.Generator) -> tuple[tuple[Tensor, Tensor], Tensor]:

@@ -37,6 +37,17 @@ def test_common_places_show_the_same_point_of_the_picture_in_both_views():
     assert (at[0].abs() <= 1).all()  # within the picture
 
 
+def test_views_that_share_no_place_have_no_loss_and_a_gradient_of_zero():
+    images = torch.rand(2, 3, 64, 96)
+    left, right = (torch.tensor([[0.5, 0.0, shift], [0.0, 1.0, 0.0]]).repeat(2, 1, 1) for shift in (-0.5, 0.5))
+    one, other = unlabelled_teacher._View(images, left), unlabelled_teacher._View(images, right)
+    network = ESPNet(8).train()
+    loss = unlabelled_teacher.view_contrast(network, one, other, torch.Generator().manual_seed(0))
+    loss.backward()
+    assert float(loss) == 0.0
+    assert all(not each.grad.any() for each in network.parameters() if each.grad is not None)
+
+
 def test_it_learns_to_know_places_again(tmp_path):
     rgb, _ = pictures()
     source = {"kind": "synthetic", "folder": str(tmp_path)}
