@@ -87,6 +87,9 @@ class LanguageStudy(StudyConfig[LanguageRow, LanguageColumn]):
         names = {row.name for row in self.rows}
         if self.bound is not None and not {self.bound.row, self.bound.above} <= names:
             raise ValueError(f"bound: {self.bound.row} or {self.bound.above}: no such row")
+        for name in () if self.bound is None else (self.bound.row, self.bound.above):
+            if self.columns[0] not in self.columns_of(self.row(name)):
+                raise ValueError(f"bound: row {name} is not measured in the first column, {self.columns[0].name}")
         for column in self.columns:
             if unknown := set(column.rows or ()) - names:
                 raise ValueError(f"column {column.name}: {unknown}: no such row")

@@ -99,6 +99,13 @@ def test_a_bound_is_measured_before_all_else_and_nothing_else_is_run_where_it_is
     assert "ensemble True" in fake_stages
 
 
+@pytest.mark.parametrize("row", ["baseline", "others"])
+def test_a_bound_of_a_row_that_the_first_column_does_not_measure_is_refused(row):
+    chairs_first = [{"name": "chairs", "of": ["chair"], "rows": ["full"]}, {"name": "mIoU"}]
+    with pytest.raises(BadConfig, match=f"bound: row {row} is not measured in the first column, chairs"):
+        small_language_study(bound={"row": "full", "above": row, "points": 5.0}, columns=chairs_first)
+
+
 def test_another_configuration_takes_the_folder_and_is_measured_anew(tmp_path, fake_stages, no_table):
     reproduce(small_language_study(), tmp_path, None, ("full",))
     stray = tmp_path / "runs" / "full" / "seed0" / "pseudo_labels" / "of_before"
