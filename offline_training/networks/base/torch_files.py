@@ -1,10 +1,11 @@
 """Files that torch has saved, read as data: tensors, arrays and numbers. What would run code is refused by torch itself."""
 
 import argparse
+import datetime
 import warnings
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,22 @@ import torch
 
 _MOST_MEMBERS = 50_000  # a tensor each
 _DTYPES = ("f2", "f4", "f8", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "?")
+_PATHS = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
+# What programs keep beside weights and cannot run anything: options, times and paths.
+_HARMLESS: tuple[Callable[..., Any] | tuple[Callable[..., Any], str], ...] = (
+    argparse.Namespace, datetime.datetime, datetime.date, datetime.timedelta,
+    *((PurePosixPath, f"{module}.{name}") for name in _PATHS for module in ("pathlib", "pathlib._local")),
+)  # fmt: skip
 
 
 def load_as_data(path: Path) -> Any:  # noqa: ANN401 - whatever nesting the file has
-    """What torch.save wrote, on the CPU: tensors, numpy's arrays and scalars, containers, and the options of a command line.
+    """What torch.save wrote, on the CPU: tensors, numpy's arrays and scalars, containers, options, times and paths.
 
     Raises what torch raises for a file that is damaged or holds anything else, and ValueError for an archive that unpacks to
     more than it is long.
     """
     _require_plain_archive(path)
-    globals_of_data = [*_numpy_globals(), argparse.Namespace]
+    globals_of_data = [*_numpy_globals(), *_HARMLESS]
     with warnings.catch_warnings(), torch.serialization.safe_globals(globals_of_data):
         warnings.simplefilter("ignore")  # torch's, of kinds of tensors that it will give up
         return torch.load(path, map_location="cpu", weights_only=True)

@@ -159,8 +159,8 @@ def _read_torch(path: Path) -> Mapping:
         code = re.search(r"GLOBAL (\S+)", str(error))  # what it would run
         raise BadCheckpoint(
             f"{path}: expected a file of torch.save that holds data only, found one that is damaged or would run "
-            f"code when loaded{f' ({code[1][:80]})' if code else ''}. Code in weights is never run: "
-            "copy a damaged file again; convert another to safetensors where you trust it, and give that."
+            f"code when loaded{f' (objects of {code[1][:80]})' if code else ''}. Code in weights is never run: copy a damaged "
+            "file again; of another that you trust, save the network's state_dict() alone, or convert it to safetensors."
         ) from error
     if not isinstance(content, Mapping):
         raise BadCheckpoint(f"{path}: expected named tensors, found {type(content).__name__}. Choose another file.")

@@ -3,6 +3,7 @@
 import argparse
 import pickle
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,7 @@ class _Wrapped(dict):
             averaged={"ema": zeros, "optimizer_state": optimizer, "model": state},
             parameters={"model": {name: torch.nn.Parameter(tensor) if tensor.is_floating_point() else tensor
                                   for name, tensor in state.items()}},
+            beside={"model": state, "args": argparse.Namespace(out=Path("out")), "when": datetime(2024, 5, 1), "took": timedelta(hours=3)},
             arrays={"model": {name: tensor.numpy() for name, tensor in state.items()}},
             bare=state,
             bare_parallel=parallel,
@@ -133,6 +135,14 @@ def test_code_in_a_file_is_refused_and_does_not_run(tmp_path, save, capsys):
     with suppress(RuntimeError):  # it is no file of torch.save
         torch.load(path, weights_only=False)
     assert mark.exists()  # so this file has a sting
+
+
+def test_an_object_that_a_file_keeps_is_named_with_what_to_save_in_its_place(tmp_path):
+    torch.save({"model_points": {}, "optimizer": torch.optim.SGD([torch.zeros(1)])}, tmp_path / "model.pt")
+    with pytest.raises(
+        BadCheckpoint, match=r"\(objects of torch\.optim\.sgd\.SGD\).* save the network's state_dict\(\) alone"
+    ):
+        import_checkpoint(tmp_path / "model.pt", "slidr", tmp_path / "out")
 
 
 @pytest.mark.parametrize(
