@@ -52,7 +52,7 @@ def predict(
 
 
 def build_network(config: FinetuneConfig) -> PointBackbone:
-    """The network a configuration names, with fresh weights. Raises BadConfig."""
+    """The network a configuration names, with random weights. Raises BadConfig."""
     network = build_backbone(config, len(config.class_table))
     if config.norm_momentum is not None:
         if not isinstance(network, MinkUNet):

@@ -1,4 +1,4 @@
-"""A frozen 3D network as a probe asks it: features of sweeps, pre-trained or with the fresh weights it began with."""
+"""A frozen 3D network as a probe asks it: features of sweeps, pre-trained or with the random weights it began with."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ class Encoder:
     """A frozen network."""
 
     def __init__(self, config: BackboneConfig, checkpoint: Path | None, seed: int) -> None:
-        """checkpoint: None = fresh weights by this seed. Raises BadCheckpoint."""
+        """checkpoint: None = random weights from this seed. Raises BadCheckpoint."""
         torch.manual_seed(seed)
         self._config, self._network = config, _network(config, checkpoint)
         self._device = "cuda" if uses_cuda(config) else "cpu"

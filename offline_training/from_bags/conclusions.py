@@ -31,7 +31,7 @@ def _by_labels(probed: dict[str, Any]) -> list[str]:
         return [
             f"Labels were requested ({labels}), but the clouds of the probe have none: nothing can be said about classes."
         ]
-    figures = f"{100 * pretrained['mean_iou']:.1f} % against {100 * fresh['mean_iou']:.1f} % with fresh weights"
+    figures = f"{100 * pretrained['mean_iou']:.1f} % against {100 * fresh['mean_iou']:.1f} % with random weights"
     better = pretrained["mean_iou"] > fresh["mean_iou"]
     verdict = "" if better else " Pre-training did not help here: train longer, or on more clouds."
     if labels == "truth":
@@ -45,12 +45,12 @@ def _by_labels(probed: dict[str, Any]) -> list[str]:
 def _without_labels(probed: dict[str, Any]) -> list[str]:
     pretrained, fresh, channels = probed["pretrained"], probed["fresh"], probed["feature_channels"]
     rank, before = pretrained["effective_rank"], fresh["effective_rank"]
-    told = [f"Effective rank of the features: {rank:.1f} of {channels} ({before:.1f} with fresh weights)."]
+    told = [f"Effective rank of the features: {rank:.1f} of {channels} ({before:.1f} with random weights)."]
     if rank < max(2.0, _COLLAPSED * channels):
         told[0] += " They have collapsed: lower the learning rate, or look at the loss."
     same, same_before = pretrained["repeatability"], fresh["repeatability"]
     told.append(
         f"A point is found again in a turned copy of its cloud in {100 * same:.0f} % of the cases ({100 * same_before:.0f} % with "
-        "fresh weights). A high value is necessary but not sufficient: it says nothing about classes."
+        "random weights). A high value is necessary but not sufficient: it says nothing about classes."
     )
     return told

@@ -83,7 +83,7 @@ def _classes(probed: Mapping[str, Any]) -> str:
         return ""
     rows = [(name, f"{100 * value:.1f}", f"{100 * fresh.get(name, 0.0):.1f}") for name, value in iou.items()]
     title = "Linear probe by class" if probed["labels"] == "truth" else "Agreement with the weak classes"
-    return _section(title, _table(("class", "IoU %, pre-trained", "IoU %, fresh weights"), rows))
+    return _section(title, _table(("class", "IoU %, pre-trained", "IoU %, random weights"), rows))
 
 
 def _labels(asked: Asked, labelled: Mapping[str, Any]) -> str:

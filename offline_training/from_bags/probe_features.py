@@ -44,7 +44,7 @@ class _Known:
 def probe_features(
     asked: Asked, config: PretrainConfig, checkpoint: Path, checked: dict[str, Any], store: Path | None
 ) -> dict[str, Any]:
-    """Compare the pre-trained network with its own fresh weights on the held-out clouds; writes features.png.
+    """Compare the pre-trained network with its own random weights on the held-out clouds; writes features.png.
 
     store: weak labels with classes. Returns JSON values: what was measured, by network, and on what.
     """
@@ -63,7 +63,7 @@ def probe_features(
         found[name], rows = _measured(encoder, train, held_out, known)
         found["feature_channels"] = rows.shape[1]
         drawn[name] = rows
-    image = feature_image(held_out[0].xyz_m, {"pre-trained": drawn["pretrained"], "fresh weights": drawn["fresh"]})
+    image = feature_image(held_out[0].xyz_m, {"pre-trained": drawn["pretrained"], "random weights": drawn["fresh"]})
     write_bytes(asked.folder / "features.png", image)
     return found
 

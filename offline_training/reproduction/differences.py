@@ -114,6 +114,7 @@ COMPARISONS = (
         "words/scannet.yaml",
         (
             Difference("vocabulary and prompts", "vocabulary", NOT_TOLD),
+            Difference("side of the network's first convolution, voxels", "stem_kernel", NOT_TOLD),
             Difference("epochs of the adapter", "specialise.epochs"),
             Difference("its batch size, scenes", "specialise.batch_size"),
             Difference("epoch of the first decay of its learning rate", "specialise.first_decay"),
@@ -158,8 +159,17 @@ ALWAYS = (
         "the nearest to a random point",
         "thinned evenly; an image of nuScenes sees fewer",
     ),
-    ("1 and 10 % of the labels (ScaLR)", "lists of frames in its release", "SLidR's lists; ScaLR's are not supported"),
+    (
+        "1 and 10 % of the labels (ScaLR)",
+        "lists of frames in its release",
+        "SLidR's lists, by `label_skip`; ScaLR's are not included, `frames` takes them",
+    ),
     ("position embeddings of a ViT at another size (ScaLR)", "DINOv2's interpolation", "timm's, with antialiasing"),
+    (
+        "points without an image feature in the mean IoU of 2D answers (3DSS-VLG)",
+        "left out; classes absent from the truth count as 0",
+        "both rules are printed; by ours they are misses",
+    ),
     ("colour of a voxel (3DSS-VLG)", "that of its first point", "mean of its points"),
     ("first step of the 3D network (3DSS-VLG)", "a tenth of the learning rate", "the full learning rate"),
     ("five passes over the scenes per epoch (3DSS-VLG)", "shuffled together", "each shuffled separately"),

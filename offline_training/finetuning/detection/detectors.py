@@ -23,7 +23,7 @@ from offline_training.runs.start_weights import take_weights
 
 
 def build_detector(config: DetectFinetuneConfig) -> Detector[Any]:
-    """The network a configuration names, with fresh weights."""
+    """The network a configuration names, with random weights."""
     backbone = VoxelEncoder(_point_channels(config), config.residual)
     bev = BevShape(
         config.bev_layers, config.bev_strides, config.bev_widths, config.bev_up_strides, config.bev_up_widths

@@ -232,7 +232,8 @@ def chosen_frames(key_frames: list[KeyFrame], tokens: Sequence[str] | None) -> l
         return key_frames
     by_token = {frame.token: frame for frame in key_frames}
     if unknown := [token for token in tokens if token not in by_token]:
-        raise BadDataset(f"expected sample tokens of the chosen version and scenes, found {', '.join(unknown)}.")
+        told = f"found {len(unknown)} others, {', '.join(unknown[:3])} first. Correct them, or choose other scenes"
+        raise BadDataset(f"frames: expected sample tokens of the chosen version and scenes, {told}.")
     return [by_token[token] for token in tokens]
 
 
