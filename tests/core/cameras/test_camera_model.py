@@ -1,7 +1,5 @@
 """Projection of every camera model: against OpenCV's numbers, against its own inverse, and at the edge of its validity."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -9,7 +7,6 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from lidar_vl_core.cameras.camera_model import CameraModel
-from lidar_vl_core.cameras.pairing import point_pixel_pairs
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
@@ -225,27 +222,6 @@ def test_a_lens_with_distortion_sees_the_points_its_calibration_was_made_for(tes
         1000 if folder.parent.name == "calibrated_lens" else 12_664
     )  # made so; what its description counted with OpenCV
     assert visible.sum() == pytest.approx(stated, rel=0.01)
-
-
-def test_what_a_camera_sees_of_the_own_vehicle_is_not_seen_whatever_its_size():
-    mask = np.ones((720, 1280), bool)
-    mask[360:, :640] = False  # the left half of the lower half
-    whole = replace(camera(), mask=mask)
-    xyz_cam_m = whole.unproject(
-        np.array([[100.0, 100.0], [100.0, 700.0], [639.4, 360.0], [640.0, 360.0]]), np.full(4, 10.0)
-    )
-    np.testing.assert_array_equal(whole.project(xyz_cam_m)[2], [True, False, False, True])
-    for smaller in (whole.scaled(320, 180), whole.cropped(64, 60, 1200, 660)):
-        np.testing.assert_array_equal(smaller.project(xyz_cam_m)[2], [True, False, False, True])
-    pairs = point_pixel_pairs(xyz_cam_m, [(whole, RigidTransform.identity())])
-    np.testing.assert_array_equal(pairs.point_index, [0, 3])
-
-
-def test_a_mask_of_another_size_is_refused_with_both():
-    with pytest.raises(
-        BadCalibration, match="mask: expected 1280 x 720 pixels as the calibration says, found 640 x 480"
-    ):
-        replace(camera(), mask=np.ones((480, 640), bool))
 
 
 @pytest.mark.parametrize(("place", "value"), [((0, 0), 1e308), ((1, 1), 1e-320), ((0, 2), 1e300), ((0, 1), -1e12)])

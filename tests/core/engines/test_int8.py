@@ -16,7 +16,7 @@ from lidar_vl_core.sparse_model.int8_form import in_int8, inputs_to_quantize
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, SparseGraphBuilder
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
 from tests.core.engines.int8_reference import computed_in_int8
-from tests.core.engines.test_session import RandomNetwork, scan
+from tests.core.engines.made_networks import RandomNetwork, scan
 
 pytestmark = pytest.mark.skipif(not HAS_VNNI, reason="this processor multiplies no bytes")
 

@@ -13,7 +13,6 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadConfig, BadPointCloud
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks import segmenter as segmenter_module
-from lidar_vl_core.tasks.point_labels import label_points
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.voxels.features import voxel_features
 from lidar_vl_core.voxels.grid import voxelise
@@ -231,29 +230,3 @@ def test_the_network_is_not_asked_about_an_empty_scan(package, monkeypatch):
     monkeypatch.setattr(segmenter_module, "open_session", lambda *_: session)
     Segmenter(package).segment(cloud_of(np.zeros((0, 3))))
     assert session.asked == 0
-
-
-@given(
-    hnp.arrays(
-        np.float32,
-        st.tuples(st.integers(1, 12), st.integers(1, 20)),
-        elements=st.one_of(
-            st.floats(-90, 90, width=32),
-            st.sampled_from(np.array([np.nan, np.inf, -np.inf, 3e38, -3e38], np.float32).tolist()),
-        ),
-    )
-)
-@settings(deadline=None)
-def test_probability_is_the_softmax_of_the_first_best_class(logits):
-    point_to_voxel = np.array([-1, *range(len(logits)), 0], np.int32)
-    class_id, probability = label_points(logits, point_to_voxel)
-    assert class_id[0] == 255
-    assert probability[0] == 0
-    for row, chosen, sure in zip(logits, class_id[1:-1], probability[1:-1], strict=True):
-        if np.isfinite(row).all():
-            odds = np.exp(row.astype(np.float64) - row.max())
-            assert chosen == row.argmax()
-            assert sure == pytest.approx(1 / odds.sum(), rel=1e-5)
-        else:
-            assert (chosen, sure) == (255, 0)
-    assert (class_id[-1], probability[-1]) == (class_id[1], probability[1])
