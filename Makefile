@@ -106,7 +106,7 @@ $(MINIMAL)/.installed: pyproject.toml installer.txt
 
 ## make check      ruff, mypy, import rules, and the list of releases with known holes
 check: $(TEST_STAMP)
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache --no-logo && $(BIN)/python -m pytest -q tests/test_import_rules.py tests/test_sizes.py tests/supply_chain
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache --no-logo && $(BIN)/python -m pytest -q tests/test_import_rules.py tests/test_declared_packages.py tests/test_sizes.py tests/supply_chain
 
 # Asks PyPI's own service, which mirrors of its packages mostly lack; a package it does not know fails (--strict).
 ## make audit      the pinned versions against today's advisories, by pip-audit

@@ -1,25 +1,12 @@
-"""The floors of the house: who may import whom, what has to be declared, and what may not be loaded."""
+"""The floors of the house: who may import whom, and what may not be loaded."""
 
 import ast
-import re
-import sys
-from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from tests.python_imports import CORE, PACKAGES, REPOSITORY, ROS, TRAINING, imports_of, python_files
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-CORE = "lidar_vl_core"
-TRAINING = "offline_training"
-ROS = "ros2_ws/src/lidar_vl_ros/lidar_vl_ros"
-ROS_TESTS = "ros2_ws/src/lidar_vl_ros/test"
 ROS_PACKAGES = {
     "rclpy",
     "tf2_ros",
@@ -31,7 +18,6 @@ ROS_PACKAGES = {
     "visualization_msgs",
     "vision_msgs",
 }
-
 FORBIDDEN = {
     CORE: ROS_PACKAGES | {"torch", "lightning", "offline_training", "lidar_vl_ros"},
     TRAINING: ROS_PACKAGES | {"lidar_vl_ros"},
@@ -52,58 +38,15 @@ HEAVY_IN_CORE = {
     "markdown_it",
 }
 LONGEST_CHAIN = {"lidar_vl_core": 8, "offline_training": 9, "lidar_vl_ros": 5}  # arrows
-PACKAGES = {"lidar_vl_core": CORE, "offline_training": TRAINING, "lidar_vl_ros": ROS}
-# Import names of packages that are named otherwise, and those that come as a part of another.
-BROUGHT_BY = {
-    "yaml": "pyyaml",
-    "PIL": "pillow",
-    "markdown_it": "markdown-it-py",
-    "skimage": "scikit-image",
-    "open_clip": "open-clip-torch",
-    "google": "protobuf",
-    "pydantic_core": "pydantic",
-    "tensorrt_rtx": "tensorrt-rtx-cu13",
-}
-TAKEN_WHERE_IT_IS = {"torchsparse"}  # never needed: asked for by name where somebody has built it
-COMES_WITH_ROS = {
-    "launch",
-    "launch_ros",
-    "tf2_py",
-}  # on no wheel: imported by launch files alone, or where they are installed
-TRAINING_EXTRAS = ("train", "vfm", "language", "ray", "triton", "synthetic")
-
-
-def _files(room: str) -> list[Path]:
-    return sorted((REPOSITORY / room).rglob("*.py"))
-
-
-def _nodes(tree: ast.AST, inside_functions: bool) -> Iterator[ast.AST]:
-    """Everything in a file, or only what runs when it is imported."""
-    yield tree
-    for node in ast.iter_child_nodes(tree):
-        waits = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or (
-            isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        )
-        if inside_functions or not waits:
-            yield from _nodes(node, inside_functions)
-
-
-def _imports(tree: ast.AST, inside_functions: bool = True) -> Iterator[str]:
-    for node in _nodes(tree, inside_functions):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _module_graph(package: str, inside_functions: bool = True) -> dict[str, set[str]]:
     """Module -> what it imports of its own package; names that are no modules among it."""
     graph = {}
-    for path in _files(PACKAGES[package]):
+    for path in python_files(PACKAGES[package]):
         parts = path.relative_to(REPOSITORY / PACKAGES[package]).with_suffix("").parts
         module = ".".join((package, *parts)).removesuffix(".__init__")
-        names = _imports(ast.parse(path.read_text()), inside_functions)
+        names = imports_of(ast.parse(path.read_text()), inside_functions)
         graph[module] = {name for name in names if f"{name}.".startswith(f"{package}.")} - {module}
     return graph
 
@@ -112,8 +55,8 @@ def _module_graph(package: str, inside_functions: bool = True) -> dict[str, set[
 def test_a_room_imports_only_from_its_own_floor_or_below(room: str) -> None:
     broken = [
         f"{path.relative_to(REPOSITORY)}: {name}"
-        for path in _files(room)
-        for name in _imports(ast.parse(path.read_text()))
+        for path in python_files(room)
+        for name in imports_of(ast.parse(path.read_text()))
         if name.split(".")[0] in FORBIDDEN[room]
     ]
     assert broken == []
@@ -123,8 +66,8 @@ def test_losses_and_networks_know_neither_data_sets_nor_trainer() -> None:
     broken = [
         f"{path.relative_to(REPOSITORY)}: {name}"
         for room in ("offline_training/losses", "offline_training/networks")
-        for path in _files(room)
-        for name in _imports(ast.parse(path.read_text()))
+        for path in python_files(room)
+        for name in imports_of(ast.parse(path.read_text()))
         if name.startswith(("offline_training.datasets", "lightning", "lidar_vl_core.foundation.config"))
         or (
             name.startswith("offline_training.")
@@ -136,12 +79,12 @@ def test_losses_and_networks_know_neither_data_sets_nor_trainer() -> None:
 
 def test_the_core_imports_heavy_packages_inside_functions_only() -> None:
     broken = []
-    for path in _files(CORE):
+    for path in python_files(CORE):
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 broken += [
                     f"{path.relative_to(REPOSITORY)}: {name}"
-                    for name in _imports(node)
+                    for name in imports_of(node)
                     if name.split(".")[0] in HEAVY_IN_CORE
                 ]
     assert broken == []
@@ -188,67 +131,10 @@ def test_no_folder_imports_the_modules_beside_it_in_the_folder_above() -> None:
     assert broken == []
 
 
-def _declared(*extras: str) -> set[str]:
-    """Names of the distributions that an installation with these extras asks for."""
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    asked = project["dependencies"] + [each for extra in extras for each in project["optional-dependencies"][extra]]
-    return {re.match(r"[\w.-]+", each)[0].lower().replace("_", "-") for each in asked}
-
-
-def _third_party(room: str) -> dict[str, str]:
-    """Import name -> a file that imports it."""
-    own = {*PACKAGES, *sys.stdlib_module_names}
-    names = {
-        name.split(".")[0]: str(path.relative_to(REPOSITORY))
-        for path in _files(room)
-        for name in _imports(ast.parse(path.read_text()))
-    }
-    return {name: path for name, path in names.items() if name not in own}
-
-
-@pytest.mark.parametrize(("room", "extras"), [(CORE, ("tensorrt",)), (TRAINING, TRAINING_EXTRAS)])
-def test_what_is_imported_is_declared(room: str, extras: tuple[str, ...]) -> None:
-    declared = _declared(*extras)
-    missing = {
-        name: path
-        for name, path in _third_party(room).items()
-        if BROUGHT_BY.get(name, name).lower().replace("_", "-") not in declared and name not in TAKEN_WHERE_IT_IS
-    }
-    assert missing == {}
-
-
-def test_what_the_robot_imports_is_declared_for_colcon_and_for_pip() -> None:
-    package = ElementTree.parse(REPOSITORY / "ros2_ws/src/lidar_vl_ros/package.xml")
-    for_colcon = {element.text.removeprefix("python3-") for element in package.iter("exec_depend")}
-    for_pip = {name.removeprefix("ros-") for name in _declared("ros")}
-    of_core = _declared()
-    missing = {}
-    for name, path in _third_party(ROS).items():
-        distribution = BROUGHT_BY.get(name, name).lower()
-        if distribution in of_core:
-            continue
-        by_pip = name in COMES_WITH_ROS or distribution.replace("_", "-") in for_pip
-        if distribution not in for_colcon or not by_pip:
-            missing[name] = path
-    assert missing == {}
-
-
-def test_what_the_tests_of_the_robot_import_is_declared_for_colcon_or_comes_with_the_core() -> None:
-    package = ElementTree.parse(REPOSITORY / "ros2_ws/src/lidar_vl_ros/package.xml")
-    depends = [element.text for kind in ("exec_depend", "test_depend") for element in package.iter(kind)]
-    declared = {name.removeprefix("python3-") for name in depends} | _declared()
-    missing = {
-        name: path
-        for name, path in _third_party(ROS_TESTS).items()
-        if name not in ("tests", "ros2_ws") and not {name, BROUGHT_BY.get(name, name)} & declared
-    }
-    assert missing == {}
-
-
 @pytest.mark.parametrize("room", [*FORBIDDEN, "tests/bench"])
 def test_nothing_is_loaded_in_a_way_that_could_run_code(room: str) -> None:
     broken = []
-    for path in _files(room):
+    for path in python_files(room):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call):
                 continue

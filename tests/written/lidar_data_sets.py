@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
 CALIB = "P2: 700 0 31.5 0 0 700 23.5 0 0 0 1 0\nTr: 0 -1 0 0 0 0 -1 0 1 0 0 0\n"
+TURN = {"w": 0.7071067811865476, "x": -0.7071067811865476, "y": 0.0, "z": 0.0}
+ORIGIN = {"x": 0.0, "y": 0.0, "z": 0.0}
 
 
 def ring_of_points(count: int, columns: int = 4, full_intensity: float = 1.0) -> np.ndarray:
@@ -105,6 +108,26 @@ def write_nuscenes(
     for name, records in tables.items():
         (folder / version / f"{name}.json").write_text(json.dumps(records))
     return folder
+
+
+def write_pandaset(folder: Path) -> None:
+    """Two frames of a LiDAR and one camera, with labels."""
+    (folder / "lidar").mkdir()
+    (folder / "camera" / "front").mkdir(parents=True)
+    frames = {}
+    for frame in ("00", "01"):
+        arrays = {
+            "xyz_world": np.ones((9, 3), np.float32), "intensity": np.zeros(9, np.uint8), "t": np.zeros(9, np.float32),
+            "sensor": np.zeros(9, np.uint8), "label": np.full(9, 7, np.uint8),
+        }  # fmt: skip
+        np.savez(folder / "lidar" / f"{frame}.npz", **arrays)
+        Image.new("RGB", (64, 48)).save(folder / "camera" / "front" / f"{frame}.jpg")
+        pose = {"position": ORIGIN, "heading": TURN}
+        shot = {"timestamp": 1.0, "pose_world": pose}
+        frames[frame] = {"lidar_timestamp": 1.0, "lidar_pose_world": pose, "cameras": {"front": shot}}
+    intrinsics = {"fx": 40.0, "fy": 40.0, "cx": 31.5, "cy": 23.5}
+    meta = {"frames": frames, "cameras": {"front": {"intrinsics": intrinsics, "width": 64, "height": 48}}}
+    (folder / "meta.json").write_text(json.dumps(meta))
 
 
 def _looking(yaw_rad: float) -> list[float]:

@@ -10,31 +10,9 @@ from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.base.sample import Sample
-from offline_training.datasets.lidar.nuscenes import NuScenes
 from offline_training.datasets.lidar.pandaset import PandaSet
 from offline_training.datasets.lidar.semantic_kitti import SemanticKitti
-
-TURN = {"w": 0.7071067811865476, "x": -0.7071067811865476, "y": 0.0, "z": 0.0}
-ORIGIN = {"x": 0.0, "y": 0.0, "z": 0.0}
-
-
-def _write_pandaset(folder):
-    (folder / "lidar").mkdir()
-    (folder / "camera" / "front").mkdir(parents=True)
-    frames = {}
-    for frame in ("00", "01"):
-        arrays = {
-            "xyz_world": np.ones((9, 3), np.float32), "intensity": np.zeros(9, np.uint8), "t": np.zeros(9, np.float32),
-            "sensor": np.zeros(9, np.uint8), "label": np.full(9, 7, np.uint8),
-        }  # fmt: skip
-        np.savez(folder / "lidar" / f"{frame}.npz", **arrays)
-        Image.new("RGB", (64, 48)).save(folder / "camera" / "front" / f"{frame}.jpg")
-        pose = {"position": ORIGIN, "heading": TURN}
-        shot = {"timestamp": 1.0, "pose_world": pose}
-        frames[frame] = {"lidar_timestamp": 1.0, "lidar_pose_world": pose, "cameras": {"front": shot}}
-    intrinsics = {"fx": 40.0, "fy": 40.0, "cx": 31.5, "cy": 23.5}
-    meta = {"frames": frames, "cameras": {"front": {"intrinsics": intrinsics, "width": 64, "height": 48}}}
-    (folder / "meta.json").write_text(json.dumps(meta))
+from tests.written.lidar_data_sets import ORIGIN, write_pandaset
 
 
 def _edit_arrays(path, **changes):
@@ -73,14 +51,12 @@ PANDASET_FAULTS = {
     "stamp is NaN": lambda f: _edit_meta(f, lambda m: _of_frame(m, lidar_timestamp=float("nan"))),
     "stamp is a text": lambda f: _edit_meta(f, lambda m: _of_frame(m, lidar_timestamp="noon")),
 }  # fmt: skip
-
 PANDASET_IMAGE_FAULTS = {
     "image missing": lambda f: (f / "camera" / "front" / "01.jpg").unlink(),
     "image cut": lambda f: _truncate(f / "camera" / "front" / "01.jpg"),
     "image empty": lambda f: (f / "camera" / "front" / "01.jpg").write_bytes(b""),
     "image of another size": lambda f: Image.new("RGB", (32, 24)).save(f / "camera" / "front" / "01.jpg"),
 }
-
 PANDASET_FOLDER_FAULTS = {
     "no meta": lambda f: (f / "meta.json").unlink(),
     "meta cut": lambda f: _truncate(f / "meta.json"),
@@ -91,7 +67,7 @@ PANDASET_FOLDER_FAULTS = {
 
 @pytest.mark.parametrize("fault", PANDASET_FAULTS)
 def test_a_damaged_pandaset_frame_is_named_and_the_other_loads(fault, tmp_path):
-    _write_pandaset(tmp_path)
+    write_pandaset(tmp_path)
     PANDASET_FAULTS[fault](tmp_path)
     data_set = PandaSet(tmp_path)
     with pytest.raises(BadDataset, match=f"{tmp_path.name}/01"):
@@ -101,7 +77,7 @@ def test_a_damaged_pandaset_frame_is_named_and_the_other_loads(fault, tmp_path):
 
 @pytest.mark.parametrize("fault", PANDASET_IMAGE_FAULTS)
 def test_a_damaged_image_is_named_when_it_is_asked_for(fault, tmp_path):
-    _write_pandaset(tmp_path)
+    write_pandaset(tmp_path)
     PANDASET_IMAGE_FAULTS[fault](tmp_path)
     view = PandaSet(tmp_path)[1].views[0]
     with pytest.raises(BadDataset, match=r"/01: expected.*01\.jpg"):
@@ -110,7 +86,7 @@ def test_a_damaged_image_is_named_when_it_is_asked_for(fault, tmp_path):
 
 @pytest.mark.parametrize("fault", PANDASET_FOLDER_FAULTS)
 def test_a_folder_that_is_no_sequence_is_refused_at_once(fault, tmp_path):
-    _write_pandaset(tmp_path)
+    write_pandaset(tmp_path)
     PANDASET_FOLDER_FAULTS[fault](tmp_path)
     with pytest.raises(BadDataset, match=r"meta\.json"):
         PandaSet(tmp_path)
@@ -118,7 +94,7 @@ def test_a_folder_that_is_no_sequence_is_refused_at_once(fault, tmp_path):
 
 @pytest.mark.parametrize("wrong", [{"fx": 0.0}, {"fx": float("nan")}, {"fx": "wide"}, {"fx": None}])
 def test_intrinsics_that_are_none_name_the_frame(wrong, tmp_path):
-    _write_pandaset(tmp_path)
+    write_pandaset(tmp_path)
     _edit_meta(tmp_path, lambda m: m["cameras"]["front"]["intrinsics"].update(wrong))
     with pytest.raises(BadDataset, match=f"{tmp_path.name}/00"):
         PandaSet(tmp_path)[0]
@@ -172,107 +148,6 @@ def test_a_projection_of_zeros_is_no_camera(tmp_path):
     (_write_kitti(tmp_path) / "calib.txt").write_text("P2: " + "0 " * 12 + "\nTr: 0 -1 0 0 0 0 -1 0 1 0 0 0\n")
     with pytest.raises(BadDataset, match=r"calib\.txt"):
         SemanticKitti(tmp_path)[0]
-
-
-def _write_nuscenes(root):
-    """Two key frames of a LiDAR and one camera, with labels."""
-    (root / "v1.0-mini").mkdir(parents=True)
-    (root / "data").mkdir()
-    pose = {"rotation": [1.0, 0.0, 0.0, 0.0], "translation": [0.0, 0.0, 0.0]}
-    tables = {
-        "scene": [{"token": "s", "name": "scene-0001"}],
-        "sample": [{"token": f"f{i}", "timestamp": i, "scene_token": "s"} for i in (0, 1)],
-        "sensor": [{"token": "l", "channel": "LIDAR_TOP"}, {"token": "c", "channel": "CAM_FRONT"}],
-        "calibrated_sensor": [
-            {"token": "cl", "sensor_token": "l", "camera_intrinsic": [], **pose},
-            {"token": "cc", "sensor_token": "c", "camera_intrinsic": [[40, 0, 31.5], [0, 40, 23.5], [0, 0, 1]], **pose},
-        ],
-        "ego_pose": [{"token": "e", **pose}],
-        "sample_data": [],
-        "lidarseg": [],
-    }
-    for i in (0, 1):
-        common = {"sample_token": f"f{i}", "ego_pose_token": "e", "timestamp": i, "is_key_frame": True}
-        lidar = {
-            "token": f"l{i}",
-            "calibrated_sensor_token": "cl",
-            "width": 0,
-            "height": 0,
-            "filename": f"data/{i}.pcd.bin",
-        }
-        camera = {
-            "token": f"c{i}",
-            "calibrated_sensor_token": "cc",
-            "width": 64,
-            "height": 48,
-            "filename": f"data/{i}.jpg",
-        }
-        tables["sample_data"] += [common | lidar, common | camera]
-        tables["lidarseg"].append({"token": f"l{i}", "sample_data_token": f"l{i}", "filename": f"data/{i}.label.bin"})
-        np.ones((9, 5), np.float32).tofile(root / "data" / f"{i}.pcd.bin")
-        np.full(9, 24, np.uint8).tofile(root / "data" / f"{i}.label.bin")
-        Image.new("RGB", (64, 48)).save(root / "data" / f"{i}.jpg")
-    for name, records in tables.items():
-        (root / "v1.0-mini" / f"{name}.json").write_text(json.dumps(records))
-    return root
-
-
-def _edit_table(root, name, change):
-    path = root / "v1.0-mini" / f"{name}.json"
-    records = json.loads(path.read_text())
-    change(records)
-    path.write_text(json.dumps(records))
-
-
-NUSCENES_FRAME_FAULTS = {
-    "sweep missing": lambda r: (r / "data" / "1.pcd.bin").unlink(),
-    "sweep of four columns": lambda r: np.ones((9, 4), np.float32).tofile(r / "data" / "1.pcd.bin"),
-    "labels missing": lambda r: (r / "data" / "1.label.bin").unlink(),
-    "one label more": lambda r: np.full(10, 24, np.uint8).tofile(r / "data" / "1.label.bin"),
-    "label of no class": lambda r: np.full(9, 32, np.uint8).tofile(r / "data" / "1.label.bin"),
-    "camera missing": lambda r: _edit_table(r, "sample_data", lambda t: t.pop(3)),
-    "sweep record missing": lambda r: _edit_table(r, "sample_data", lambda t: t.pop(2)),
-    "camera without size": lambda r: _edit_table(r, "sample_data", lambda t: t[3].update(width=None)),
-}
-
-NUSCENES_TABLE_FAULTS = {
-    "table missing": lambda r: (r / "v1.0-mini" / "sample_data.json").unlink(),
-    "table cut": lambda r: _truncate(r / "v1.0-mini" / "sample_data.json"),
-    "table not JSON": lambda r: (r / "v1.0-mini" / "scene.json").write_text("<html>"),
-    "table empty": lambda r: (r / "v1.0-mini" / "scene.json").write_text(""),
-    "table of numbers": lambda r: (r / "v1.0-mini" / "sample.json").write_text("[1, 2]"),
-    "key missing": lambda r: _edit_table(r, "sample_data", lambda t: t[0].pop("filename")),
-    "not UTF-8": lambda r: (r / "v1.0-mini" / "ego_pose.json").write_bytes(b'[{"token": "\xff\xfe"}]'),
-    "pose of three numbers": lambda r: _edit_table(r, "ego_pose", lambda t: t[0].update(rotation=[1.0, 0.0, 0.0])),
-    "pose is a text": lambda r: _edit_table(r, "ego_pose", lambda t: t[0].update(translation=["a", "b", "c"])),
-}
-
-
-@pytest.mark.parametrize("fault", NUSCENES_FRAME_FAULTS)
-def test_a_damaged_nuscenes_frame_is_named_and_the_other_loads(fault, tmp_path):
-    NUSCENES_FRAME_FAULTS[fault](_write_nuscenes(tmp_path))
-    data_set = NuScenes(tmp_path, "v1.0-mini", cameras=["CAM_FRONT"])
-    with pytest.raises(BadDataset, match="scene-0001/f1"):
-        data_set[1]
-    assert len(data_set[0].cloud) == 9
-
-
-@pytest.mark.parametrize("fault", NUSCENES_TABLE_FAULTS)
-def test_damaged_nuscenes_tables_are_refused_at_once_by_name(fault, tmp_path):
-    NUSCENES_TABLE_FAULTS[fault](_write_nuscenes(tmp_path))
-    with pytest.raises(BadDataset, match=r"(scene|sample|sample_data|ego_pose)\.json"):
-        NuScenes(tmp_path, "v1.0-mini", cameras=["CAM_FRONT"])
-
-
-def test_poses_that_are_missing_or_not_rotations_name_the_frame(tmp_path):
-    root = _write_nuscenes(tmp_path)
-    for change in (
-        lambda t: t.clear(),
-        lambda t: t.append({"token": "e", "rotation": [0.0] * 4, "translation": [0.0] * 3}),
-    ):
-        _edit_table(root, "ego_pose", change)
-        with pytest.raises(BadDataset, match="scene-0001/f0"):
-            NuScenes(root, "v1.0-mini", cameras=["CAM_FRONT"])[0]
 
 
 def test_a_sample_refuses_labels_that_do_not_belong_to_its_points():

@@ -13,9 +13,8 @@ from offline_training.datasets.boxes.pandaset import PandaSetBoxes
 from offline_training.datasets.lidar.nuscenes import NuScenes
 from offline_training.datasets.lidar.pandaset import PandaSet
 from offline_training.datasets.lidar.semantic_kitti import SemanticKitti
-from tests.faults.training.test_dataset_faults import _write_pandaset
 from tests.written.box_data_sets import cuboid, nuscenes_annotation, write_nuscenes_boxes, write_pandaset_boxes
-from tests.written.lidar_data_sets import write_kitti_like, write_nuscenes
+from tests.written.lidar_data_sets import write_kitti_like, write_nuscenes, write_pandaset
 from tests.written.wrong_values import with_wrong_arrays, with_wrong_values
 
 TABLES = ("scene", "sample", "sensor", "calibrated_sensor", "sample_data", "ego_pose", "lidarseg")
@@ -62,7 +61,7 @@ def test_any_wrong_value_in_a_table_of_boxes_is_read_or_refused(table, tmp_path)
 
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
 def test_any_wrong_value_in_pandasets_poses_and_cuboids_is_read_or_refused(tmp_path):
-    _write_pandaset(tmp_path)
+    write_pandaset(tmp_path)
     replace_each(tmp_path / "meta.json", lambda: PandaSet(tmp_path))
     folder = write_pandaset_boxes(tmp_path / "boxes", {"00": [cuboid("a" * 8, (1.0, 2.0, 3.0))]})
     replace_each(folder / "annotations" / "00.cuboids.json", lambda: PandaSetBoxes(folder))
@@ -70,7 +69,7 @@ def test_any_wrong_value_in_pandasets_poses_and_cuboids_is_read_or_refused(tmp_p
 
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
 def test_any_wrong_array_of_a_scan_of_pandaset_is_read_or_refused(tmp_path):
-    _write_pandaset(tmp_path)
+    write_pandaset(tmp_path)
     path = tmp_path / "lidar" / "01.npz"
     with np.load(path) as file:
         arrays = dict(file)

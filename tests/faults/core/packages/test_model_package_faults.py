@@ -1,7 +1,6 @@
 """Damaged, completed and hostile model packages: none is accepted, each is refused in one line."""
 
 import hashlib
-import shutil
 
 import numpy as np
 import onnx
@@ -10,25 +9,10 @@ import yaml
 
 from lidar_vl_core.foundation.errors import BadModelPackage
 from lidar_vl_core.model_packages.package import load_model_package
-from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
 from tests.faults.harness.amount import amount
-from tests.written.tiny_package import write_two_class_package
 
 MUTATIONS = amount(quick=1000, long=3400)  # of each file
 SEAL = "manifest_sha256: "
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    builder = SparseGraphBuilder(1, 1, "tiny")
-    weight, bias = np.ones((27, 1, 2), np.float32), np.zeros(2, np.float32)
-    model = builder.finish(builder.sparse_conv("features", "subm0", weight, bias))
-    return write_two_class_package(tmp_path_factory.mktemp("models") / "tiny", model)
-
-
-@pytest.fixture
-def package(original, tmp_path):
-    return shutil.copytree(original, tmp_path / "package")
 
 
 def refusal(folder) -> str:

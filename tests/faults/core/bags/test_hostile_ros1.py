@@ -5,18 +5,8 @@ import time
 import tracemalloc
 
 from lidar_vl_core.bags.reader import open_bag
-from tests.faults.core.test_hostile_mcap import read, refused
-
-
-def ros1_record(fields, data):
-    header = b"".join(struct.pack("<I", len(field)) + field for field in fields)
-    return struct.pack("<I", len(header)) + header + struct.pack("<I", len(data)) + data
-
-
-def ros1_bag(*records, end=b""):
-    head = ros1_record([b"op=\x03", b"index_pos=" + bytes(8)], bytes(50))
-    return b"#ROSBAG V2.0\n" + head + b"".join(records) + end
-
+from tests.faults.core.bags.hostile_recordings import read, refused
+from tests.written.bag_records import ros1_bag, ros1_record
 
 CONNECTION = ros1_record([b"op=\x07", b"conn=\0\0\0\0", b"topic=/a"], struct.pack("<I", 20) + b"type=std_msgs/String")
 ROS1_MESSAGE = ros1_record([b"op=\x02", b"conn=\0\0\0\0", b"time=" + struct.pack("<II", 1, 0)], b"\0\0\0\0")

@@ -8,7 +8,7 @@ import pytest
 from lidar_vl_core.foundation.errors import BadModelPackage
 from lidar_vl_core.model_packages.origin import origin
 from lidar_vl_core.model_packages.package import load_model_package, packaged_models
-from tests.faults.core.test_hostile_packages import put, reseal
+from tests.faults.core.packages.resealed_packages import put, reseal
 
 TODAY = date(2026, 12, 11)
 
