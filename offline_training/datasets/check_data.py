@@ -36,7 +36,7 @@ def check_data(source: DataSource) -> Iterator[str]:
     if wrong:
         raise BadDataset(
             f"{source.folder}: expected a complete data set {source.kind}, found {wrong} wrong "
-            f"{'things' if wrong > 1 else 'thing'}, listed above. Unpack what is missing or damaged again."
+            f"{'things' if wrong > 1 else 'thing'}, listed above. Unpack what is missing or damaged again, or correct the keys."
         )
 
 

@@ -68,8 +68,8 @@ def require_folders(sources: Iterable[DataSource]) -> None:
         spec = data_set_spec(source.kind)
         if spec.made_files is None and not Path(source.folder).exists():
             raise BadDataset(
-                f"{source.folder}: expected the data set {spec.kind} ({spec.layout.line()}), found no such folder. "
-                "Unpack the data set there, or fix the folder."
+                f"{source.folder}: expected the data set {spec.kind} ({spec.layout.line()}), found no such folder or file. "
+                "Unpack the data set there, or fix the path."
             )
         if spec.made_files is not None and not any(Path(source.folder).glob(spec.made_files)):
             require_packages(f"data set {spec.kind}, which has not been made yet", "embreex")

@@ -118,6 +118,12 @@ def _unknown_choice(name: str, found: str, known: str) -> str:
     return f"{name}: expected one of {', '.join(choices)}, found {shortened(found)}.{near}"
 
 
+def _further(words: str) -> str:
+    apart = re.fullmatch(r"(?!-)[^\s=]+=\S*( (?!-)[^\s=]+=\S*)*", words) is not None
+    remedy = " Values name=value belong next to each other, in one place of the line." if apart else ""
+    return f"expected no further arguments, found {shortened(words)}.{remedy}"
+
+
 def _and(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
@@ -126,7 +132,7 @@ def _and(names: Sequence[str]) -> str:
 _MESSAGES: dict[str, Callable[..., str]] = {
     "the following arguments are required: (.*)": _missing,
     r"argument (.+?): invalid choice: (.*) \(choose from (.*)\)": _unknown_choice,
-    "unrecognized arguments: (.*)": lambda words: f"expected no further arguments, found {shortened(words)}.",
+    "unrecognized arguments: (.*)": _further,
     "argument (.+?): expected one argument": lambda name: f"{name}: expected a value, found none.",
     "argument (.+?): expected at least one argument": lambda name: f"{name}: expected one or more values, found none.",
     r"argument (.+?): expected (\d+) arguments": lambda name, count: f"{name}: expected {count} values, found fewer.",

@@ -163,6 +163,8 @@ def _first_look(source: RosBagSource) -> tuple[Iterable[str], RosBagSource]:
         lines += [f"{name}: {count:,} clouds" for name, count in clouds.items()]
         lines += [f"{camera['image_topic']}: camera {camera['name']}" for camera in found["cameras"]]
         lines += [f"note: {warning}" for warning in found["warnings"]]
+        layouts = {name: found["clouds"][name] for name in clouds if source.cloud_topic in (None, name)}
+        lines += [f"note: {name}: {note}" for name, layout in layouts.items() for note in layout.get("notes", ())]
     count = clouds.get(source.cloud_topic or next(iter(clouds), ""), 1)
     places = tuple(str(place) for place in sorted({0, count // 2, max(count - 1, 0)}))
     return lines, source.model_copy(update={"frames": places})

@@ -5,8 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.classes.known_tables import class_table
+from lidar_vl_core.clouds.labelled_message import cloud_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.clouds.point_cloud2 import encode
+from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from offline_training.cli.main import main
 from offline_training.datasets import check_data as check_data_module
 from offline_training.datasets.base.sample import Sample
@@ -104,6 +108,18 @@ def test_a_scan_that_tables_list_and_nobody_unpacked_is_found_wherever_it_is(tmp
         "scene-0061-1", "1"
     )
     assert "Unpack what is missing" in err
+
+
+def test_what_is_odd_about_the_clouds_of_a_recording_is_told(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    xyz_mm = np.column_stack([rng.uniform(-40_000, 40_000, (2000, 2)), rng.uniform(-1800, 2000, 2000)])
+    layout = encode({axis: xyz_mm[:, k].astype(np.int32) for k, axis in enumerate("xyz")})
+    with BagWriter(tmp_path / "mm.mcap") as bag:
+        bag.write("/points", CLOUD_TYPE, 10**9, cloud_message(layout, 10**9, "lidar"))
+    assert main(["check-data", "ros_bag", str(tmp_path / "mm.mcap")]) == 2
+    out = capsys.readouterr().out
+    assert "note: /points: coordinates: expected metres" in out
+    assert "note: /points: intensity: expected" in out
 
 
 def test_a_list_of_rellis_is_compared_with_the_files(tmp_path):

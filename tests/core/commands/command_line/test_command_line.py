@@ -28,6 +28,7 @@ WRONG = {
     "no number": ("segment a.bin --model m --out o --ego-radius x", "--ego-radius: expected a number, found 'x'."),
     "value for a switch": ("inspect --json=3 x", "--json: expected no value, found '3'."),
     "one word too many": ("models extra", "lidar-vl models: expected no further arguments, found extra. See `lidar-vl models --help`."),
+    "values apart": ("models out=a b=2", "found out=a b=2. Values name=value belong next to each other, in one place of the line."),
     "two that exclude each other": ("segment a.bin --model m --out o --prompts a --vocabulary b", "expected --prompts or --vocabulary, found both."),
     "ambiguous": ("replay a.mcap --fail 1", "expected one of --fail-below, --fail-above, found --fail."),
     "out of range": ("replay a.mcap --model m --out o --sweeps 99", "--sweeps: expected 1 to 20, found '99'."),
