@@ -1,7 +1,7 @@
 """Hostile inputs that once got through: each ends in one typed line or is read right, in little time and memory.
 
 The files are no part of the repository (`real_data`). Their neighbours, made here, are in bags/, packages/ and
-tests/core/clouds/test_hostile_cloud_files.
+tests/core/clouds/files/test_hostile_cloud_files.
 """
 
 import json

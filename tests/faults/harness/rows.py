@@ -99,7 +99,7 @@ ROWS = (
          "tests/core/engines/test_checked_engine.py::test_a_plan_for_this_very_gpu_is_taken_and_a_damaged_one_is_not",
          "tests/core/commands/test_machine.py::test_a_request_has_a_key_of_everything_in_it", f"{_CORE}/packages/test_age_and_licence.py")),
     Row(29, "archive bombs, and archives that unpack outside their folder", "refused at the limit",
-        ("tests/core/clouds/test_hostile_cloud_files.py", f"{_CORE}/bags/test_hostile_mcap.py::test_a_packed_file_is_unpacked_to_no_more_than_its_size_allows",
+        ("tests/core/clouds/files/test_hostile_cloud_files.py", f"{_CORE}/bags/test_hostile_mcap.py::test_a_packed_file_is_unpacked_to_no_more_than_its_size_allows",
          "tests/training/datasets/test_hostile_data_files.py")),
     Row(30, "YAML with tags, endless aliases, duplicate keys, NaN, unknown keys", "refused with file and key", ("tests/core/foundation/test_config.py", f"{_CORE}/test_altered_files.py")),
     Row(31, "a bag cut at any byte", "the intact part is read, with one warning", (f"{_BAGS}::test_an_mcap_cut_at_any_byte_yields_what_is_whole_and_one_warning",

@@ -18,7 +18,7 @@ from lidar_vl_core.clouds.cloud_files import read_cloud
 from lidar_vl_core.clouds.formats import text_numbers
 from lidar_vl_core.clouds.formats.text_numbers import count_words, numbers_of_text
 from lidar_vl_core.foundation.errors import BadCloudFile
-from tests.core.clouds.cloud_file_bytes import DIGITS, XYZ, compressed, described, npy, npz, pcd, ply, saved
+from tests.core.clouds.files.cloud_file_bytes import DIGITS, XYZ, compressed, described, npy, npz, pcd, ply, saved
 
 MOST_BYTES = 64 << 20  # of Python's and numpy's memory for any of these files, all of them small
 HOSTILE = {
