@@ -63,6 +63,7 @@ def _add_cloud(parser: argparse.ArgumentParser) -> None:
 
 def _add_image_and_columns(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image", type=Path, metavar="FILE.png", help="also draw the result from above")
+    parser.add_argument("--picture", dest="image", type=Path, help=argparse.SUPPRESS)  # its name until 0.2.0
     parser.add_argument(
         "--columns", metavar="A,B,C", help="columns of a .bin file, such as x,y,z,intensity,ring; `_` skips a column"
     )

@@ -50,6 +50,7 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     add_data(evaluate)
     evaluate.add_argument("--out", type=Path, metavar="FILE.json", help="also write the metrics")
     evaluate.add_argument("--images", type=Path, metavar="DIR", help="also draw truth and predictions of some scans")
+    evaluate.add_argument("--pictures", dest="images", type=Path, help=argparse.SUPPRESS)  # its name until 0.2.0
     evaluate.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
     evaluate.add_argument(
         "--engine",

@@ -110,6 +110,7 @@ def _add_evaluate_language(commands: "argparse._SubParsersAction[argparse.Argume
         "--specialised", action="store_true", help="also evaluate image features after the run's adapter"
     )
     command.add_argument("--images", type=Path, metavar="DIR", help="also draw input, truth, baseline and answers")
+    command.add_argument("--pictures", dest="images", type=Path, help=argparse.SUPPRESS)  # its name until 0.2.0
     command.add_argument(
         "--out", type=Path, metavar="FILE.json", help="also write the metrics, with the confusion matrix next to them"
     )

@@ -19,6 +19,7 @@ METHOD_NAMES = tuple(
     sorted(module.name for module in pkgutil.iter_modules(keys.__path__))
 )  # one module each, with this name
 _UNNAMED = "olivine"  # of a configuration without `method`
+_RENAMED = {"picture_cache": "image_cache", "pictures_every": "images_every"}  # since 0.2.0
 
 # A run may resume with these changed: they say where and how it runs, not what it computes.
 FREE_ON_RESUME = frozenset({"out", "checkpoint_every", "images_every", "progress", "pair_cache", "image_cache"})
@@ -46,7 +47,8 @@ def pretrain_config_of(content: dict[str, Any], origin: str) -> PretrainConfig:
         told = "; ".join(f"{key}: {_who_has(key)}" for key in foreign)
         raise BadConfig(
             f"{origin}: expected keys of method {name}, found others: {told}. Remove them; the keys of {name} are "
-            f"{', '.join(sorted(model.model_fields))}.{did_you_mean(foreign[0], model.model_fields)}"
+            f"{', '.join(sorted(model.model_fields))}."
+            f"{'' if foreign[0] in _RENAMED else did_you_mean(foreign[0], model.model_fields)}"
         )
     return validated(model, content, origin)
 
@@ -58,5 +60,7 @@ def _config_of(name: str) -> type[PretrainConfig]:
 
 
 def _who_has(key: str) -> str:
+    if key in _RENAMED:
+        return f"now {_RENAMED[key]}"
     having = [name for name in METHOD_NAMES if key in _config_of(name).model_fields]
     return f"only a key of {', '.join(having)}" if having else "no method has such a key"

@@ -132,7 +132,7 @@ def test_a_detection_package_is_judged_on_what_the_robot_would_find(parking, tmp
 def test_the_command_takes_a_detection_package_and_draws_its_boxes(parking, tmp_path, capsys):
     config = tmp_path / "data.yaml"
     config.write_text(f"validation: [{{kind: pandaset, folder: {tmp_path}}}]\n")
-    command = ["evaluate", "demo_detector", "--config", str(config), "--images", str(tmp_path / "p")]
+    command = ["evaluate", "demo_detector", "--config", str(config), "--pictures", str(tmp_path / "p")]  # until 0.2
     assert main([*command, "--engine", "onnxruntime"]) == 0
     told = capsys.readouterr().out
     assert "AP by centre distance" in told

@@ -140,3 +140,9 @@ def test_the_configuration_of_a_run_whose_keys_said_pictures_can_be_read():
     stored = today.model_dump(mode="json")
     stored |= {"pictures_every": stored.pop("images_every"), "picture_cache": stored.pop("image_cache")}
     assert stored_config(type(today), stored, "checkpoint") == today
+
+
+def test_a_key_of_before_is_told_by_its_name_of_today():
+    with pytest.raises(BadConfig, match=r"picture_cache: now image_cache\. Remove") as told:
+        pretrain_config_of({"method": "ppkt", "picture_cache": "p"}, "here")
+    assert "Did you mean" not in str(told.value)

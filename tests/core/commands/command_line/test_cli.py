@@ -102,12 +102,14 @@ def test_replay_runs_the_asked_engine(
     assert f"engine {engine}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["labels.npz", "labels.pcd", "labels.label"])
-def test_segment_labels_one_cloud_and_draws_it(
-    cloud_file: Path, tiny_package: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("name", "option"), [("labels.npz", "--image"), ("labels.pcd", "--image"), ("labels.label", "--picture")]
+)  # fmt: skip
+def test_segment_labels_one_cloud_and_draws_it_also_by_the_name_of_the_option_until_0_2(
+    cloud_file: Path, tiny_package: Path, tmp_path: Path, name: str, option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     picture, out = tmp_path / "view.png", str(tmp_path / name)
-    command = ["segment", str(cloud_file), "--model", str(tiny_package), "--out", out, "--image", str(picture)]
+    command = ["segment", str(cloud_file), "--model", str(tiny_package), "--out", out, option, str(picture)]
     assert main(command) == 0
     assert "500 points labelled" in capsys.readouterr().out
     assert (tmp_path / name).stat().st_size > 0
