@@ -48,7 +48,7 @@ def test_a_drive_becomes_labels_a_backbone_a_probe_and_a_report_and_the_second_r
     save_file(ESPNet().state_dict(), weights)
     labeler = {"kind": "espnet", "weights": weights, "height": 88, "width": 160}
     olivine = {"method": "olivine", "weak_labels": "-", "teacher": "espnet", "image_size": [48, 88],
-               "augment": {"min_pairs": 50}, "matches": 64, "images_every": 0, **SMALL, "workers": 1}  # fmt: skip
+               "augment": {"min_pairs": 50}, "matches": 64, "images_every": 0, **SMALL}  # fmt: skip
     command = [
         "from-bags", str(bag), "--out", str(out), "--pretrain", recipe("olivine", **olivine), "--teacher-weights", weights,
         "--weak-labels", recipe("labels", out="-", source=[], labeler=labeler, progress=False),
