@@ -11,6 +11,7 @@ import numpy as np
 
 from lidar_vl_core.clouds.cloud_of_fields import Origin, cloud_of_fields
 from lidar_vl_core.clouds.colours import cloud_rgb
+from lidar_vl_core.clouds.formats.bin_columns import doubted_columns
 from lidar_vl_core.clouds.formats.bin_file import read_bin
 from lidar_vl_core.clouds.formats.npz import read_npy, read_npz
 from lidar_vl_core.clouds.formats.size_limits import MAX_FILE_BYTES
@@ -103,6 +104,8 @@ def read_cloud_file(
     if suffix == ".bin" and columns is None and not _goes_without_saying(path, tuple(fields)):
         told = f"read as {len(cloud)} points of {', '.join(fields)}, judging by its numbers; set --columns if that is wrong."
         remarks.insert(0, told)
+    if columns is not None and (doubt := doubted_columns(path, len(columns))) is not None:
+        remarks.insert(0, doubt)
     return CloudFile(cloud, tuple(map(one_line, remarks)))  # which name fields as the file does
 
 

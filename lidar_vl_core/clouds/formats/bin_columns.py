@@ -63,6 +63,14 @@ def checked_columns(path: Path, columns: tuple[str, ...], numbers: int) -> None:
         )
 
 
+def doubted_columns(path: Path, columns: int) -> str | None:
+    """A sentence for people where the numbers of a .bin show points of another number of columns than was named."""
+    likely = _likely_counts(np.fromfile(path, "<f4"))
+    if not likely or any(columns % count == 0 for count in likely):
+        return None
+    return f"--columns names {columns}, but the numbers look like points of {' or '.join(map(str, likely))}."
+
+
 def _likely_counts(numbers: np.ndarray) -> list[int]:
     """Counts of columns that explain the numbers, the least first; none where chance explains them as well."""
     at = np.arange(len(numbers))

@@ -121,6 +121,18 @@ def test_columns_that_were_named_are_taken_as_they_are(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("named", "told"),
+    [("x,y,z", True), ("x,y,z,intensity", True), ("x,y,z,intensity,ring", False), ("x,y,z,i,_", False)],
+)
+def test_named_columns_that_the_numbers_contradict_are_told(tmp_path, named, told):
+    count = len(STREET["x"]) // 60 * 60  # a file of 3, 4 and 5 columns
+    np.stack([STREET[name][:count] for name in (*KITTI, "ring")], 1).astype("<f4").tofile(tmp_path / "a.bin")
+    remarks = read_cloud_file(tmp_path / "a.bin", columns=named.split(",")).remarks
+    doubt = f"--columns names {len(named.split(','))}, but the numbers look like points of 5."
+    assert (doubt in remarks) == told
+
+
+@pytest.mark.parametrize(
     ("name", "columns", "told"),
     [
         ("a.bin", ["x", "y", "intensity"], "expected different names, x, y and z among them"),
