@@ -53,6 +53,8 @@ def rtx_devices() -> "tuple[onnxruntime.OrtEpDevice, ...]":
         return ()
     import onnxruntime
 
+    if not hasattr(onnxruntime, "register_execution_provider_library"):
+        raise _failed(RTX, f"ONNX Runtime {onnxruntime.__version__}, which loads no plug-ins: 1.24 does")
     try:
         _register(library)
     except Exception as error:

@@ -4,6 +4,7 @@ import sys
 from types import SimpleNamespace
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from lidar_vl_core.engines import gpu_engines, onnxruntime_gpu
@@ -12,11 +13,14 @@ from lidar_vl_core.foundation.errors import EngineUnavailable
 from lidar_vl_core.model_packages.package import load_model_package
 
 CPU = "CPUExecutionProvider"
+TAKES_PLUG_INS = hasattr(onnxruntime, "register_execution_provider_library")
 
 
 @pytest.fixture
 def plug_in(monkeypatch):
     """The package installed on a machine with a GPU; `loaded` are the libraries that ONNX Runtime was told to load."""
+    if not TAKES_PLUG_INS:
+        pytest.skip(f"ONNX Runtime {onnxruntime.__version__} loads no plug-ins")
     found = SimpleNamespace(loaded=[], fails=None)
 
     def load(name, library):
@@ -62,3 +66,12 @@ def test_without_a_gpu_for_it_or_without_the_plug_in_there_is_no_provider(plug_i
     monkeypatch.setitem(sys.modules, "onnxruntime_ep_nv_tensorrt_rtx", None)  # as if not installed
     assert onnxruntime_gpu.rtx_devices() == ()
     assert len(plug_in.loaded) == 1
+
+
+def test_an_onnx_runtime_that_loads_no_plug_ins_is_told_by_its_version(monkeypatch):
+    monkeypatch.setitem(
+        sys.modules, "onnxruntime_ep_nv_tensorrt_rtx", SimpleNamespace(get_library_path=lambda: "plug_in.so")
+    )
+    monkeypatch.delattr("onnxruntime.register_execution_provider_library", raising=False)
+    with pytest.raises(EngineUnavailable, match=r"found: ONNX Runtime [\d.]+, which loads no plug-ins: 1\.24 does"):
+        onnxruntime_gpu.rtx_devices()
