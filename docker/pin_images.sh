@@ -1,5 +1,6 @@
 #!/bin/bash
-# Adds the current digest of each base image to its tag, in the FROM lines of the Dockerfiles beside this script:
+# Adds the current digest of each base image to its tag, in the FROM lines of the Dockerfiles beside this script where none
+# is; to renew a digest, remove it first.
 #   docker/pin_images.sh           needs docker with buildx and the image registry; commit what it changes
 #   docker/pin_images.sh --check   lists base images without a digest, and fails if there are any
 set -euo pipefail

@@ -1,11 +1,10 @@
 # The robot: ROS 2 Jazzy, the core and the nodes; no PyTorch. Runs as any user, on a read-only root file system.
-#   docker/pin_images.sh                                     # once: the digests of the base images
 #   docker build -f docker/robot.Dockerfile -t lidar-vl-robot .
 #   docker run --rm --network host --ipc host --user $(id -u):$(id -g) --read-only --tmpfs /tmp lidar-vl-robot \
 #     ros2 launch lidar_vl_ros segmentation.launch.py input:=/lidar/points
 # The package's tests in it:
 #   docker build -f docker/robot.Dockerfile --target tests -t lidar-vl-robot-tests . && docker run --rm lidar-vl-robot-tests
-FROM ros:jazzy-ros-base AS built
+FROM ros:jazzy-ros-base@sha256:c3706ef0a0aa45413c07803cf433602f543b22e45b4855f6fca955c2d8ecc4e8 AS built
 
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3-venv python3-colcon-common-extensions \

@@ -1,10 +1,9 @@
 # The workstation: PyTorch on CUDA, torchsparse compiled for it, the training package. Runs as any user, on a
 # read-only root file system.
-#   docker/pin_images.sh                                     # once: the digests of the base images
 #   docker build -f docker/training.Dockerfile -t lidar-vl-training .
 #   docker run --rm --gpus all --shm-size 16g --user $(id -u):$(id -g) --read-only --tmpfs /tmp:exec -v $PWD/data:/data \
 #     lidar-vl-training lidar-vl-train --help
-FROM nvidia/cuda:13.0.1-devel-ubuntu24.04 AS torchsparse
+FROM nvidia/cuda:13.0.1-devel-ubuntu24.04@sha256:7d2f6a8c2071d911524f95061a0db363e24d27aa51ec831fcccf9e76eb72bc92 AS torchsparse
 
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3-venv python3-dev g++ git libsparsehash-dev \
@@ -24,7 +23,7 @@ RUN uv pip install --no-cache --python /opt/lidar-vl/bin/python --no-deps --no-b
       git+https://github.com/mit-han-lab/torchsparse.git@385f5ce8718fcae93540511b7f5832f4e71fd835 \
  || echo "torchsparse did not build: training will use the PyTorch implementation"
 
-FROM nvidia/cuda:13.0.1-runtime-ubuntu24.04
+FROM nvidia/cuda:13.0.1-runtime-ubuntu24.04@sha256:c3fde347d52d578c84fd644bc177bc7ec333feaf11550d990da4084d7612e4c7
 
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3-venv g++ python3-dev \

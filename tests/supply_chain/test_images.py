@@ -130,6 +130,12 @@ def _pin(checkout: Path, *words: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
+def test_every_base_image_stands_with_its_digest():
+    command = [_DOCKER / "pin_images.sh", "--check"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+
+
 def test_images_are_pinned_by_the_digest_that_the_registry_tells(checkout):
     (checkout / "answer.txt").write_text(_DIGEST + "\n")
     found = _pin(checkout, "--check")
