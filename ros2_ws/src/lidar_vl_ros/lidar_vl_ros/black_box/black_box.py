@@ -87,7 +87,7 @@ class BlackBox:
     def report(self) -> Report:
         """For the diagnostics: what is held, and what became of the alarms. Each second, so it looks for latched topics, too."""
         if self._topics is not None:
-            self._topics.look_for_latched_calibrations()
+            self._topics.latched_calibrations.look()
         with self._lock:
             counts, last = self._counts.copy(), self._last
             failed, self._failed_before = counts["failed"] - self._failed_before, counts["failed"]

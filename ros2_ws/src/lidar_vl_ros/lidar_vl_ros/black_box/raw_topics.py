@@ -11,7 +11,7 @@ from lidar_vl_core.black_box.message_ring import CALIBRATIONS
 from lidar_vl_core.black_box.static_transforms import TF_STATIC, TF_TYPE
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from lidar_vl_ros.inputs.camera_parameters import CameraParameters
-from lidar_vl_ros.messages.latched import LatchedToo
+from lidar_vl_ros.messages.latched import AllLatchedToo, LatchedToo
 from lidar_vl_ros.messages.message_class import message_class
 
 _SENSORS = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -50,7 +50,7 @@ class RawTopics:
         Topics whose type is not installed are left out; the node has already reported that.
         """
         self._node = node
-        self._latched: list[LatchedToo] = []
+        self.latched_calibrations = AllLatchedToo()
         known = ((name, topic, message_class(topic.type_name)) for name, topic in topics.items())
         self._subscriptions = [
             self._listen(kind, name, topic, heard) for name, topic, kind in known if kind is not None
@@ -61,20 +61,13 @@ class RawTopics:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
-        for latched in self._latched:
-            latched.stop()
-        self._latched = []
-
-    def look_for_latched_calibrations(self) -> None:
-        """Ask for those that were published once, before we listened; for calling now and then."""
-        for latched in self._latched:
-            latched.look()
+        self.latched_calibrations.stop()
 
     def _listen(self, kind: type, name: str, topic: RawTopic, heard: Heard) -> Any:  # noqa: ANN401
         callback: Callable[[bytes], None] = partial(heard, self._node.resolve_topic_name(name), topic.type_name)
         if topic.type_name == CALIBRATIONS:
             callback = _without_repeats(callback)
-            self._latched.append(LatchedToo(self._node, kind, name, callback, raw=True))
+            self.latched_calibrations.add(LatchedToo(self._node, kind, name, callback, raw=True))
         return self._node.create_subscription(kind, name, callback, topic.qos, raw=True)
 
 

@@ -25,7 +25,7 @@ from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.inputs.camera_parameters import CameraParameters
 from lidar_vl_ros.inputs.live_transforms import LiveTransforms
-from lidar_vl_ros.messages.latched import LatchedToo
+from lidar_vl_ros.messages.latched import AllLatchedToo, LatchedToo
 from lidar_vl_ros.messages.qos import subscription_events
 
 # Best effort is compatible with every publisher; a few, as images come between two looks of a busy executor.
@@ -51,7 +51,7 @@ class Cameras:
         self._masks = {name: read_mask(Path(camera.mask)) for name, camera in parameters.items() if camera.mask}
         self._masked: dict[str, tuple[CameraModel, CameraModel]] = {}  # the last calibration of each, without and with
         self._subscriptions: list[Any] = []
-        self._latched: list[LatchedToo] = []
+        self.latched_calibrations = AllLatchedToo()
 
     def start(self, received: Received) -> None:
         """Subscribe. received: called with name, stamp in nanoseconds and message of each image."""
@@ -60,21 +60,14 @@ class Cameras:
             self._subscribe(kind, camera.topic, partial(_hand_on, received, name))
             add_info = partial(self._add_info, name)
             self._subscribe(CameraInfo, camera.calibration_topic, add_info)
-            self._latched.append(LatchedToo(self._node, CameraInfo, camera.calibration_topic, add_info))
+            self.latched_calibrations.add(LatchedToo(self._node, CameraInfo, camera.calibration_topic, add_info))
 
     def stop(self) -> None:
         """Unsubscribe."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
-        for latched in self._latched:
-            latched.stop()
-        self._latched = []
-
-    def look_for_latched_calibrations(self) -> None:
-        """Ask for those that were published once, before this node listened; for calling now and then."""
-        for latched in self._latched:
-            latched.look()
+        self.latched_calibrations.stop()
 
     def is_calibrated(self, name: str) -> bool:
         """Whether a usable camera_info has arrived."""

@@ -116,7 +116,7 @@ class FrontEnd:
         """How each camera keeps up, by the name of its diagnostics; empty while not subscribed."""
         if not self._listens:
             return
-        self._cameras.look_for_latched_calibrations()
+        self._cameras.latched_calibrations.look()
         if not self._parameters:
             yield "cameras", Report(OK, "none: LiDAR only", {})
         for name, state in self._clouds.camera_states(now_ns).items():

@@ -34,3 +34,25 @@ class LatchedToo:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
+
+
+class AllLatchedToo:
+    """Those of one owner, looked for and stopped together."""
+
+    def __init__(self) -> None:
+        self._each: list[LatchedToo] = []
+
+    def add(self, one: LatchedToo) -> None:
+        """Look for this one, too."""
+        self._each.append(one)
+
+    def look(self) -> None:
+        """Look for each; for calling now and then."""
+        for one in self._each:
+            one.look()
+
+    def stop(self) -> None:
+        """Unsubscribe, and look for none any more."""
+        for one in self._each:
+            one.stop()
+        self._each = []
